@@ -82,14 +82,14 @@ def random_bits(keys: Any, count: int, xp: Any = np) -> Any:
 def permutations(keys: UInt64Array, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """A random permutation of 0 … counts[r]−1 for each key: int64 (R, max count), padded with −1.
 
-    Rows are ordered by random 64-bit words (ties, of probability n²/2⁶⁵, fall to the smaller index).
+    Rows are ordered by random 64-bit words; a tie has probability n²/2⁶⁵.
     """
     width = int(counts.max(initial=0))
     words = random_bits(keys, width)
-    order = np.argsort(words, axis=1, kind="stable") if width else words.astype(np.int64)
+    order = np.argsort(words, axis=1) if width else words.astype(np.int64)
     if (counts == width).all():
         return order
     result = np.full((len(keys), width), -1, dtype=np.int64)
     for row, count in enumerate(counts):  # the words of row r's own positions decide alone
-        result[row, :count] = np.argsort(words[row, :count], kind="stable")
+        result[row, :count] = np.argsort(words[row, :count])
     return result
