@@ -1,0 +1,72 @@
+"""The program `dlrun`: its entry point and its exit status.
+
+Nothing heavy is imported here: `dlrun --help` must answer at once, and a command that needs pandas or
+the training core imports it when it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
+
+from dlrun.cli.failures import report_failure
+from dlrun.cli.signals import termination_raises
+
+
+def main() -> NoReturn:
+    """Run the command that the program's arguments name, and exit with its status."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit status. No exception leaves here.
+
+    0 done, 1 the answer is no, 2 a wrong request, configuration or data, 3 the machine failed, 130 and 143
+    stopped by SIGINT and SIGTERM.
+    """
+    _accept_any_text()
+    with termination_raises():
+        try:
+            status = _invoke(list(arguments))
+            sys.stdout.flush()
+        except BaseException as error:
+            status = report_failure(error, arguments)
+            _drop_unwritable_output()
+    return status
+
+
+def _invoke(arguments: list[str]) -> int:
+    import typer
+
+    from dlrun.cli.commands import build
+
+    group = build()
+    if "_DLRUN_COMPLETE" in os.environ:  # the shell asks for completions, which Typer answers itself
+        group.main(args=arguments, prog_name="dlrun")
+    try:
+        with group.make_context("dlrun", arguments) as context:
+            group.invoke(context)
+    except typer.Exit as request:
+        return request.exit_code
+    return 0
+
+
+def _accept_any_text() -> None:
+    """Let output never fail on a character that the terminal's encoding does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_unwritable_output() -> None:
+    """Where standard output is closed or full, keep Python from complaining again as it shuts down."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)
