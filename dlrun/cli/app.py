@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from dlrun.cli.failures import report_failure
+from dlrun.cli.failures import WRONG_REQUEST, report_failure
 from dlrun.cli.signals import termination_raises
 
 
@@ -46,6 +46,9 @@ def _invoke(arguments: list[str]) -> int:
     group = build()
     if "_DLRUN_COMPLETE" in os.environ:  # the shell asks for completions, which Typer answers itself
         group.main(args=arguments, prog_name="dlrun")
+    if not arguments:
+        print(group.make_context("dlrun", [], resilient_parsing=True).get_help(), file=sys.stderr)
+        return WRONG_REQUEST
     try:
         with group.make_context("dlrun", arguments) as context:
             group.invoke(context)

@@ -56,7 +56,7 @@ class LazyGroup(TyperGroup):
 def build() -> Any:
     """The group of all commands, with no command loaded yet."""
     app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
-    app.callback(cls=LazyGroup, help=HELP, context_settings=SETTINGS, no_args_is_help=True)(_group)
+    app.callback(cls=LazyGroup, help=HELP, context_settings=SETTINGS)(_group)
     return typer.main.get_command(app)
 
 

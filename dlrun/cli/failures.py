@@ -84,8 +84,6 @@ def describe(error: BaseException, arguments: Sequence[str] = ()) -> tuple[int, 
 def _describe_usage(error: Any, arguments: Sequence[str]) -> tuple[int, str]:
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "dlrun"
-    if type(error).__name__ == "NoArgsIsHelpError":
-        return WRONG_REQUEST, error.format_message()
     message = error.format_message()
     if type(error).__name__ == "NoSuchOption":
         message = f"no such option {error.option_name!r}{_nearest_option(error.option_name, context)}"
