@@ -1,0 +1,214 @@
+"""CSV: UTF-8, comma, header, RFC 4180 quotes; the type of a column inferred from all its values.
+
+Two readers with one meaning. `_read_rows` uses the standard library's parser: it names the line and
+column of whatever is wrong, and starts at once. For large files `csv_fast` parses plain numbers with
+pandas, ten times faster, and hands back every file that has anything unusual in it.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from dlrun.data.byte_check import check_bytes
+from dlrun.data.table import Column, Table
+from dlrun.data.values import MAX_MAGNITUDE, MISSING, parse_number, shorten
+from dlrun.errors import DataError
+
+FAST_FROM_BYTES = 4_000_000  # below, importing pandas takes longer than it saves
+_CHUNK = 8192
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+class ColumnReader:
+    """Gathers one column chunk by chunk: as numbers until a value is none, else as texts."""
+
+    def __init__(self, name: str, *, as_text: bool) -> None:
+        self.name = name
+        self.as_text = as_text
+        self.demoted = False  # a text turned up after chunks that were kept as numbers alone
+        self.too_large: tuple[int, str] | None = None  # row and text of the first unusable number
+        self._rows = 0
+        self._chunks: list[Column] = []
+        self._cache = _Cleaned()
+
+    def add(self, texts: Sequence[str]) -> None:
+        """The values of the next rows, as written in the file."""
+        if self.demoted:
+            return
+        if not self.as_text:
+            numbers = _numbers(texts)
+            if numbers is None:
+                self.demoted = bool(self._chunks)
+                self.as_text = True
+            else:
+                self._note_too_large(numbers, texts)
+                self._chunks.append(numbers)
+        if self.as_text and not self.demoted:
+            cleaned = np.empty(len(texts), dtype=object)
+            cleaned[:] = [self._cache[text] for text in texts]
+            self._chunks.append(cleaned)
+        self._rows += len(texts)
+
+    def _note_too_large(self, numbers: Column, texts: Sequence[str]) -> None:
+        with np.errstate(invalid="ignore"):
+            bad = np.flatnonzero(np.abs(numbers) > MAX_MAGNITUDE)
+        if bad.size and self.too_large is None:
+            self.too_large = (self._rows + int(bad[0]), texts[bad[0]].strip())
+
+    def result(self) -> Column:
+        """The whole column."""
+        if not self._chunks:
+            return np.empty(0, dtype=object if self.as_text else np.float64)
+        return np.concatenate(self._chunks)
+
+
+class _Cleaned(dict[str, str | None]):
+    """Raw text → stripped text or None; equal texts of a column share one object."""
+
+    def __missing__(self, raw: str) -> str | None:
+        text = raw.strip()
+        value = self[raw] = None if text in MISSING else self.setdefault(text, text)
+        return value
+
+
+def _numbers(texts: Sequence[str]) -> Column | None:
+    """float64 values, NaN where missing; None if some value is a text."""
+    joined = "".join(texts)
+    if "_" not in joined and joined.isascii():
+        try:
+            return np.fromiter(map(float, texts), np.float64, len(texts))
+        except ValueError:
+            pass  # a missing marker or a text: look at each value
+    numbers = np.empty(len(texts))
+    for index, raw in enumerate(texts):
+        text = raw.strip()
+        value = float("nan") if text in MISSING else parse_number(text)
+        if value is None:
+            return None
+        numbers[index] = value
+    return numbers
+
+
+def read_csv(path: Path, *, name: str, as_text: Collection[str] = ()) -> Table:
+    """The table of a CSV file; the columns named in `as_text` are texts whatever they hold.
+
+    A column is numeric when every value is a number or missing (`MISSING`, see `values`). Raises
+    DataError with line, column and value for what is not UTF-8, ragged, unnamed, infinite or empty.
+    """
+    facts = check_bytes(path, name=name)
+    if facts.size >= FAST_FROM_BYTES and facts.plain:
+        from dlrun.data.csv_fast import read_plain_csv
+
+        table = read_plain_csv(path, name=name, as_text=as_text)
+        if table is not None:
+            return table
+    texts = set(as_text)
+    while True:
+        columns, lines = _read_rows(path, name, texts)
+        demoted = {column.name for column in columns if column.demoted}
+        if not demoted:
+            break
+        texts |= demoted  # rare: the first text came late; read again, keeping the texts
+    for column in columns:
+        if column.too_large and not column.as_text:
+            row, text = column.too_large
+            raise DataError(
+                f"{name}, line {lines[row]}, column {column.name!r}: {text!r} is infinite or beyond "
+                f"±{MAX_MAGNITUDE:g}; give a finite number, or leave the field empty if it is missing."
+            )
+    return Table(name, {column.name: column.result() for column in columns}, lines, "line")
+
+
+def read_header(reader: Iterator[list[str]], *, name: str) -> list[str]:
+    """The column names, checked: none empty, none twice."""
+    header = [field.strip() for field in next((row for row in reader if row), [])]
+    if not header:
+        raise DataError(f"{name} is empty; a header line with the columns' names is needed, then the rows.")
+    if len(header) == 1 and (found := next((mark for mark in ";\t|" if mark in header[0]), None)):
+        raise DataError(
+            f"{name}, line 1: the fields seem to be separated by {found!r}; save the table with commas, "
+            "and with a point in decimal numbers."
+        )
+    for position, field in enumerate(header):
+        if not field:
+            raise DataError(
+                f"{name}, line 1: column {position + 1} has no name; name it or take it out "
+                "(pandas writes such a column unless told index=False)."
+            )
+    twice = (
+        sorted({field for field in header if header.count(field) > 1})
+        if len(set(header)) < len(header)
+        else []
+    )
+    if twice:
+        raise DataError(
+            f"{name}, line 1: the name {twice[0]!r} stands over more than one column; make names unique."
+        )
+    return header
+
+
+def _read_rows(path: Path, name: str, as_text: Collection[str]) -> tuple[list[ColumnReader], Column]:
+    """All columns, and the line on which each row begins."""
+    lines: list[Column] = []
+    with path.open(encoding="utf-8-sig", newline="") as handle:
+        reader = csv.reader(handle, strict=True)
+        try:
+            header = read_header(reader, name=name)
+            columns = [ColumnReader(field, as_text=field in as_text) for field in header]
+            before = reader.line_num
+            while chunk := list(islice(reader, _CHUNK)):
+                starts = _starts(chunk, before, reader.line_num)
+                filled = [index for index, row in enumerate(chunk) if row]
+                if len(filled) < len(chunk):  # blank lines
+                    chunk, starts = [chunk[index] for index in filled], starts[filled]
+                _check_widths(chunk, starts, header, name)
+                if chunk:
+                    for column, texts in zip(columns, zip(*chunk, strict=True), strict=True):
+                        column.add(texts)
+                lines.append(starts)
+                before = reader.line_num
+        except csv.Error as error:
+            raise DataError(f"{name}, line {max(reader.line_num, 1)}: {_explain(error)}") from None
+    numbers = np.concatenate([*lines, np.empty(0, np.int64)])
+    if not numbers.size:
+        raise DataError(f"{name} has a header and no rows.")
+    return columns, numbers
+
+
+def _starts(chunk: list[list[str]], before: int, after: int) -> Column:
+    """The line on which each row of the chunk begins, (rows,); quoted fields may span lines."""
+    if after - before == len(chunk):
+        return np.arange(before + 1, after + 1, dtype=np.int64)
+    heights = [1 + sum(len(_LINE_END.findall(field)) for field in row) for row in chunk]
+    return before + 1 + np.concatenate([[0], np.cumsum(heights[:-1], dtype=np.int64)]).astype(np.int64)
+
+
+def _check_widths(chunk: list[list[str]], starts: Column, header: list[str], name: str) -> None:
+    if set(map(len, chunk)) <= {len(header)}:
+        return
+    row = next(index for index, fields in enumerate(chunk) if len(fields) != len(header))
+    raise DataError(
+        f"{name}, line {starts[row]}: {len(chunk[row])} fields where the header has {len(header)} "
+        f"({shorten(header, 6)}); a field that holds a comma must stand in double quotes."
+    )
+
+
+def _explain(error: csv.Error) -> str:
+    """The parser's complaint in the words of a remedy."""
+    text = str(error)
+    if "field larger" in text:
+        return (
+            f"a field of more than {csv.field_size_limit()} characters; is a double quote left open, "
+            "or is this no table?"
+        )
+    if "unexpected end of data" in text:
+        return "the file ends inside a quoted field; a double quote is left open."
+    if "expected after" in text:
+        return "text follows a closing double quote; write a quote inside a quoted field twice."
+    return f"not readable as CSV ({text})."

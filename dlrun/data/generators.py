@@ -1,0 +1,138 @@
+"""Synthetic tables (C5), each a pure function of (rows, noise, seed).
+
+Labels alternate 0, 1, 0, 1, … (0, 1, 2, … for `blobs`), so that classes are balanced within one row.
+`noise` is the standard deviation of the normal noise on each coordinate; with 0 the points lie
+exactly on the shape.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from dlrun.data.table import Column, FloatArray, IntArray, Table
+from dlrun.errors import ConfigError
+from dlrun.rng import generator
+
+# The decision function of B3, x2 + 1.23·x1 − 0.55 = w·x + b.
+_W, _B = np.array([1.23, 1.0]), -0.55
+
+Points = Callable[[IntArray, np.random.Generator], FloatArray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generated:
+    """A generator: `points(label, random)` places a point (n, d) for each label, noise not yet added."""
+
+    description: str
+    points: Points
+    noise: float
+    classes: int = 2
+    rows: int = 200
+    target: str = "class"
+    task: Literal["classification", "regression"] = "classification"
+
+
+def _gaussians_1d(label: IntArray, random: np.random.Generator) -> FloatArray:
+    return np.array([[5.0], [-5.0]])[label]
+
+
+def _gaussians_2d(label: IntArray, random: np.random.Generator) -> FloatArray:
+    # Means m ± 2w, m on the line: at variance 4 the log odds of class 1 are (μ1−μ0)·(x−m)/4 = w·x + b.
+    middle = -_B * _W / (_W @ _W)
+    return np.stack([middle - 2 * _W, middle + 2 * _W])[label]
+
+
+def _blobs(label: IntArray, random: np.random.Generator) -> FloatArray:
+    angle = math.pi / 2 + label * (2 * math.pi / 3)
+    return np.stack([4 * np.cos(angle), 4 * np.sin(angle)], axis=1)
+
+
+def _xor_clouds(label: IntArray, random: np.random.Generator) -> FloatArray:
+    x1 = np.arange(len(label)) // 2 % 2
+    return 2.0 * np.stack([x1, x1 ^ label], axis=1) - 1
+
+
+def _circles(label: IntArray, random: np.random.Generator) -> FloatArray:
+    angle = random.uniform(0, 2 * math.pi, len(label))
+    radius = np.where(label == 0, 1.0, 0.5)
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+
+
+def _moons(label: IntArray, random: np.random.Generator) -> FloatArray:
+    angle = random.uniform(0, math.pi, len(label))
+    x, y = np.cos(angle), np.sin(angle)
+    return np.stack([np.where(label == 0, x, 1 - x), np.where(label == 0, y, 0.5 - y)], axis=1)
+
+
+def _spirals(label: IntArray, random: np.random.Generator) -> FloatArray:
+    # r = t over one and a half turns, the second arm half a turn behind; √ spreads points along the arm.
+    t = np.sqrt(random.uniform(0.02, 1, len(label)))
+    angle = 3 * math.pi * t + math.pi * label
+    return np.stack([t * np.cos(angle), t * np.sin(angle)], axis=1)
+
+
+def _random_labels(label: IntArray, random: np.random.Generator) -> FloatArray:
+    return np.zeros((len(label), 2))
+
+
+GENERATORS = {
+    "gaussians_1d": Generated(
+        description="one feature: class 0 from N(5, 3), class 1 from N(−5, 3)",
+        points=_gaussians_1d,
+        noise=3.0,
+    ),
+    "gaussians_2d": Generated(
+        description="two features: two round Gaussians, best told apart by x2 + 1.23·x1 = 0.55",
+        points=_gaussians_2d,
+        noise=2.0,
+    ),
+    "blobs": Generated(
+        description="three round Gaussians in two features", points=_blobs, noise=1.0, classes=3
+    ),
+    "xor_clouds": Generated(
+        description="four clouds at the corners of a square, opposite corners alike",
+        points=_xor_clouds,
+        noise=0.3,
+    ),
+    "circles": Generated(description="a circle within a circle", points=_circles, noise=0.1),
+    "moons": Generated(description="two half circles that reach into each other", points=_moons, noise=0.1),
+    "spirals": Generated(
+        description="two spiral arms of one and a half turns", points=_spirals, noise=0.02, rows=400
+    ),
+    "random_labels": Generated(
+        description="balanced labels that the two features say nothing about",
+        points=_random_labels,
+        noise=1.0,
+    ),
+}
+
+
+def generate(name: str, *, rows: int | None = None, noise: float | None = None, seed: int = 0) -> Table:
+    """The table of GENERATORS[name]: columns x (or x1, x2) and class; rows and noise default to its own.
+
+    `gaussians_1d` is B2 (100 rows a class); in `gaussians_2d` the true probability of class 1 is
+    σ(1.23·x1 + x2 − 0.55), the fixed decision function of B3.
+    """
+    chosen = GENERATORS[name]
+    rows = chosen.rows if rows is None else rows
+    noise = chosen.noise if noise is None else noise
+    if rows < 2 * chosen.classes:
+        raise ConfigError(
+            f"data.rows = {rows} is too few for {name}: its {chosen.classes} classes need at least "
+            f"{2 * chosen.classes} rows."
+        )
+    if not (math.isfinite(noise) and noise >= 0):
+        raise ConfigError(f"data.noise = {noise} must be a finite number, 0 or more.")
+    random = generator(seed, 0, f"data:{name}")
+    label = np.arange(rows, dtype=np.int64) % chosen.classes
+    points = chosen.points(label, random)
+    points = points + noise * random.standard_normal(points.shape)
+    names = ["x"] if points.shape[1] == 1 else [f"x{number + 1}" for number in range(points.shape[1])]
+    columns: dict[str, Column] = {key: points[:, index].copy() for index, key in enumerate(names)}
+    columns[chosen.target] = label.astype(np.float64)
+    return Table(name, columns, np.arange(1, rows + 1, dtype=np.int64), "row", chosen.target)

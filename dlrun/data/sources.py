@@ -1,0 +1,85 @@
+"""From `data.source` to a table: a packaged set, a generator, or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from dlrun.data.generators import GENERATORS, generate
+from dlrun.data.packaged_sets import PACKAGED
+from dlrun.data.table import Table
+from dlrun.data.values import suggestion
+from dlrun.errors import ConfigError, DataError
+
+SUFFIXES = (".csv", ".parquet", ".npz")
+
+
+def load_table(
+    source: str,
+    *,
+    folder: Path,
+    rows: int | None = None,
+    noise: float | None = None,
+    seed: int = 0,
+    as_text: Collection[str] = (),
+) -> Table:
+    """The table that `source` names; a path is relative to `folder`.
+
+    `rows`, `noise` and `seed` go to a generator; the first two with any other source are a
+    ConfigError. Columns in `as_text` of a CSV file are texts even where all values are numbers.
+    """
+    if source in GENERATORS:
+        return generate(source, rows=rows, noise=noise, seed=seed)
+    for key, value in (("rows", rows), ("noise", noise)):
+        if value is not None:
+            raise ConfigError(
+                f"data.{key} = {value} goes with a generator ({', '.join(GENERATORS)}) and not with "
+                f"data.source = {source!r}; leave it out."
+            )
+    if source in PACKAGED:
+        from dlrun.data.csv_file import read_csv
+        from dlrun.packaged import packaged_dir
+
+        table = read_csv(packaged_dir("datasets") / f"{source}.csv", name=source, as_text=as_text)
+        return Table(source, table.columns, table.numbers, table.numbered, PACKAGED[source].target)
+    return _load_file(source, folder, as_text)
+
+
+def _load_file(source: str, folder: Path, as_text: Collection[str]) -> Table:
+    path = folder / Path(source).expanduser()
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        if path.is_dir():
+            raise DataError(f"{source} is a folder; data.source must be a .csv, .parquet or .npz file.")
+        found = next((f"{source}{end}" for end in SUFFIXES if Path(f"{path}{end}").is_file()), None)
+        hint = (
+            f"; did you mean {found!r}?"
+            if found
+            else suggestion(source, [*PACKAGED, *GENERATORS], what="Sets and generators")
+        )
+        raise DataError(
+            f"data.source = {source!r} is no packaged set, no generator, and no path that ends in "
+            f"{', '.join(SUFFIXES)}{hint}"
+        )
+    if not path.exists():
+        raise DataError(f"there is no file {path} (data.source = {source!r}, relative to {folder}).")
+    if not path.is_file():
+        raise DataError(f"{path} is not a regular file (data.source = {source!r}).")
+    try:
+        return _read(path, source, suffix, as_text)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def _read(path: Path, source: str, suffix: str, as_text: Collection[str]) -> Table:
+    if suffix == ".csv":
+        from dlrun.data.csv_file import read_csv
+
+        return read_csv(path, name=source, as_text=as_text)
+    if suffix == ".npz":
+        from dlrun.data.npz_file import read_npz
+
+        return read_npz(path, name=source)
+    from dlrun.data.parquet_file import read_parquet
+
+    return read_parquet(path, name=source)

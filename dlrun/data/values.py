@@ -1,0 +1,68 @@
+"""What a single value of a table may be: a number, a text, or missing."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable
+
+# The markers that pandas reads as missing, and the "?" of the UCI repository.
+_WORDS = ["", "?", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>"]
+_MARKS = ["#N/A", "#N/A N/A", "#NA", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"]
+MISSING = frozenset([*_WORDS, *_MARKS])
+
+# Larger magnitudes leave no room for a square or a difference in float64.
+MAX_MAGNITUDE = 1e150
+
+BOOLEANS = frozenset(["true", "false"])
+
+
+def parse_number(text: str) -> float | None:
+    """The number that a stripped text is, or None; Python's own extras (1_000, other digits) are text."""
+    if "_" in text or not text.isascii():
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def number_label(value: float) -> str:
+    """A number as a class label or a category: "3" for 3.0, else its shortest exact form."""
+    return str(int(value)) if value == int(value) and abs(value) < 2**53 else repr(float(value))
+
+
+def suggestion(name: str, choices: Iterable[str], *, what: str) -> str:
+    """The end of a message about an unknown name: the nearest known one, and the known ones."""
+    known = list(choices)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if not near:
+        folded = {choice.casefold(): choice for choice in known}
+        near = [folded[key] for key in difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)]
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    return f"{hint} {what}: {shorten(known)}"
+
+
+def shorten(names: Iterable[str], limit: int = 12) -> str:
+    """Names separated by commas, cut after `limit` of them."""
+    known = list(names)
+    more = f", … ({len(known)} in all)" if len(known) > limit else ""
+    return ", ".join(known[:limit]) + more
+
+
+def memory_bytes() -> int:
+    """The machine's physical memory in bytes; 8 GiB where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 8 * 2**30
+
+
+def show_bytes(count: int) -> str:
+    """A number of bytes for a message: "3.2 GB"."""
+    amount = float(count)
+    for unit in ["bytes", "kB", "MB", "GB", "TB", "PB"]:
+        if amount < 1000:
+            return f"{amount:.3g} {unit}"
+        amount /= 1000
+    return f"{amount:.3g} EB"
