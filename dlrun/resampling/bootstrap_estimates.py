@@ -1,0 +1,253 @@
+"""Bootstrap estimates of error: apparent, out-of-bag, .632 and .632+ (Efron and Tibshirani 1997).
+
+"Improvements on Cross-Validation: The .632+ Bootstrap Method", JASA 92, 548–560. Losses are 0/1 or
+squared errors; all combining happens on their means, and for regression the root is taken last.
+Classes are codes 0 … C−1. B samples, n rows; row 0 of the predictions is the fit on all rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+from dlrun.errors import AnswerIsNoError, DataError
+from dlrun.resampling.estimates import Task, row_losses
+from dlrun.resampling.influence import BagErrors, standard_error
+from dlrun.resampling.intervals import (
+    FloatArray,
+    check_confidence,
+    percentile,
+    root_interval,
+    wilson_from_error,
+)
+
+IntArray = npt.NDArray[np.int64]
+OPTIMISTIC_OVERFITTING = 0.5  # R from which .632 is called optimistic
+OPTIMISTIC_APPARENT = 0.1  # share of the out-of-bag error below which the apparent error says nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """One estimate of the error and two intervals at the confidence asked for.
+
+    ci_low, ci_high   percentile interval: quantiles of the same estimate computed for each sample
+    se_low, se_high   interval from `standard_error` (delta method; None for the apparent error)
+    """
+
+    value: float
+    ci_low: float | None
+    ci_high: float | None
+    standard_error: float | None = None
+    se_low: float | None = None
+    se_high: float | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BootstrapEstimates:
+    """All four estimates, what they are made of, and figures per sample and per row.
+
+    estimates         "apparent", "oob", "632", "632plus"
+    no_information    γ, the error if targets and predictions had nothing to do with each other
+    overfitting_rate  R in [0, 1];  weight: that of the out-of-bag error, .632 / (1 − .368·R)
+    row_losses        (n,) mean loss of each row over the samples that left it out; NaN if none did
+    n_unique, n_oob, oob_error, train_error   (B,) per sample; NaN where a sample gave no answer
+    """
+
+    estimates: dict[str, Estimate]
+    no_information: float
+    overfitting_rate: float
+    weight: float
+    row_losses: FloatArray
+    n_unique: IntArray
+    n_oob: IntArray
+    oob_error: FloatArray
+    train_error: FloatArray
+    confidence: float
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Blend:
+    """.632 and .632+ with their parts, on the scale of the mean loss; scalars or arrays (B,)."""
+
+    e632: FloatArray
+    e632plus: FloatArray
+    rate: FloatArray
+
+
+def bootstrap_estimates(
+    target: npt.NDArray[np.generic],
+    predictions: npt.NDArray[np.generic],
+    counts: npt.NDArray[np.integer],
+    *,
+    task: Task,
+    confidence: float = 0.95,
+    strata: IntArray | None = None,
+    groups: IntArray | None = None,
+) -> BootstrapEstimates:
+    """Estimates from the predictions (B + 1, n) for all rows and the draws, counts (B, n).
+
+        err   = mean loss of the fit on all rows
+        Err¹  = 1/n Σᵢ Eᵢ,  Eᵢ the mean loss of row i over the samples that left it out
+        .632  = .368·err + .632·Err¹
+        γ     = Σ_c p_c(1 − q_c) for classes of share p_c among targets and q_c among predictions;
+                1/n² Σᵢ Σⱼ (yᵢ − ŷⱼ)² = var y + var ŷ + (ȳ − mean ŷ)² for numbers
+        R     = (min(Err¹, γ) − err) / (γ − err), 0 unless Err¹ > err and γ > err
+        .632+ = .632 + (min(Err¹, γ) − err)·(.368·.632·R) / (1 − .368·R)
+
+    `strata` and `groups` are those the samples were drawn with. For regression the values are roots.
+    Samples without a finite answer are left out, with a warning; so are rows that no sample left out.
+
+    Raises AnswerIsNoError if the fit on all rows or every sample has no finite answer; DataError for
+    shapes that do not match or where no row is out of bag.
+    """
+    check_confidence(confidence)
+    n = len(target)
+    samples = len(counts)
+    if predictions.shape != (samples + 1, n) or counts.shape != (samples, n):
+        raise DataError(
+            f"predictions {predictions.shape} and draws {counts.shape} of {n} rows; "
+            f"(B + 1, {n}) and (B, {n}) were wanted"
+        )
+    losses = row_losses(target, predictions, task=task)
+    finite: npt.NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(losses), axis=1)
+    if not finite[0]:
+        raise AnswerIsNoError(
+            "the fit on all rows gave no finite answer: it diverged; try a smaller learning rate"
+        )
+    answered = finite[1:]
+    if not answered.any():
+        raise AnswerIsNoError("no bootstrap sample gave a finite answer: every fit diverged")
+
+    bag = BagErrors.of(losses[1:][answered], counts[answered])
+    apparent, oob = float(losses[0].mean()), bag.error
+    gamma = float(no_information(target, predictions[0], np.ones(n), task=task))
+    blend = _blend(np.array(apparent), np.array(oob), np.array(gamma))
+
+    used = counts[answered].astype(np.float64)
+    train_b = (used * losses[1:][answered]).sum(axis=1) / used.sum(axis=1)
+    gamma_b = np.array(
+        [
+            float(no_information(target, prediction, weight, task=task))
+            for prediction, weight in zip(predictions[1:][answered], used, strict=True)
+        ]
+    )
+    blend_b = _blend(train_b, bag.sample_errors, gamma_b)
+
+    error = standard_error(bag, counts[answered], strata=strata, groups=groups)
+    units = n if groups is None else len(np.unique(groups))
+
+    def estimate(value: float, per_sample: FloatArray, error: float | None) -> Estimate:
+        return _estimate(value, per_sample, error, units=units, task=task, confidence=confidence)
+
+    rate = float(blend.rate)
+    estimates = {
+        "apparent": estimate(apparent, train_b, None),
+        "oob": estimate(oob, bag.sample_errors, error),
+        "632": estimate(float(blend.e632), blend_b.e632, error),
+        "632plus": estimate(float(blend.e632plus), blend_b.e632plus, error),
+    }
+    scale = np.sqrt if task == "regression" else np.asarray
+    return BootstrapEstimates(
+        estimates=estimates,
+        no_information=float(scale(gamma)),
+        overfitting_rate=rate,
+        weight=0.632 / (1 - 0.368 * rate),
+        row_losses=bag.row_losses,
+        n_unique=(counts > 0).sum(axis=1).astype(np.int64),
+        n_oob=(counts == 0).sum(axis=1).astype(np.int64),
+        oob_error=_spread(scale(bag.sample_errors), answered),
+        train_error=_spread(scale(train_b), answered),
+        confidence=confidence,
+        warnings=tuple(_warnings(estimates, rate, answered, bag.row_losses)),
+    )
+
+
+def no_information(
+    target: npt.NDArray[np.generic], prediction: npt.NDArray[np.generic], weight: FloatArray, *, task: Task
+) -> float:
+    """γ, the mean loss over all n² pairings of a target with a prediction, rows weighted: a scalar."""
+    share = weight / weight.sum()
+    if task == "classification":
+        y, z = target.astype(np.int64), prediction.astype(np.int64)
+        classes = int(max(y.max(), z.max())) + 1
+        p = np.bincount(y, weights=share, minlength=classes)
+        q = np.bincount(z, weights=share, minlength=classes)
+        return float((p * (1 - q)).sum())
+    values = [np.asarray(x, dtype=np.float64) for x in (target, prediction)]
+    means = [float(share @ x) for x in values]
+    spread = sum(float(share @ np.square(x - mean)) for x, mean in zip(values, means, strict=True))
+    return spread + (means[0] - means[1]) ** 2
+
+
+def _blend(apparent: FloatArray, oob: FloatArray, gamma: FloatArray) -> _Blend:
+    """.632 and .632+ from mean losses."""
+    held = np.minimum(oob, gamma)
+    overfits = (oob > apparent) & (gamma > apparent)
+    rate = np.where(overfits, (held - apparent) / np.where(overfits, gamma - apparent, 1.0), 0.0)
+    e632 = 0.368 * apparent + 0.632 * oob
+    plus = e632 + (held - apparent) * (0.368 * 0.632 * rate) / (1 - 0.368 * rate)
+    return _Blend(e632, plus, rate)
+
+
+def _estimate(
+    value: float, per_sample: FloatArray, error: float | None, *, units: int, task: Task, confidence: float
+) -> Estimate:
+    """The estimate with its intervals, brought from the mean loss to the error."""
+    spread = percentile(np.sqrt(per_sample) if task == "regression" else per_sample, confidence)
+    root = sqrt(value) if task == "regression" else value
+    if error is None:
+        return Estimate(value=root, ci_low=spread.low, ci_high=spread.high)
+    if task == "regression":
+        normal = root_interval(value, error, units - 1, confidence)
+        error = error / (2 * root) if root > 0 else 0.0
+    else:
+        normal = wilson_from_error(value, error, units, confidence)
+    return Estimate(
+        value=root,
+        ci_low=spread.low,
+        ci_high=spread.high,
+        standard_error=error,
+        se_low=normal.low,
+        se_high=normal.high,
+    )
+
+
+def _spread(values: FloatArray, answered: npt.NDArray[np.bool_]) -> FloatArray:
+    """Values of the samples that answered in the places of all (B,), NaN elsewhere."""
+    result = np.full(len(answered), np.nan)
+    result[answered] = values
+    return result
+
+
+def _warnings(
+    estimates: dict[str, Estimate], rate: float, answered: npt.NDArray[np.bool_], rows: FloatArray
+) -> Sequence[str]:
+    warnings = []
+    if not answered.all():
+        warnings.append(
+            f"{int((~answered).sum())} of {len(answered)} samples diverged and are left out: "
+            f"the figures tell only about the others"
+        )
+    never = int(np.isnan(rows).sum())
+    if never:
+        warnings.append(
+            f"{never} of {len(rows)} rows were left out by no sample and are not in the out-of-bag error; "
+            f"more samples would reach them"
+        )
+    apparent, oob = estimates["apparent"].value, estimates["oob"].value
+    if rate >= OPTIMISTIC_OVERFITTING:
+        warnings.append(
+            f".632 is optimistic here: the model overfits (relative overfitting rate {rate:.2f} of 1), "
+            f"so its error on its own rows says nothing; read .632+ or the out-of-bag error"
+        )
+    elif apparent < OPTIMISTIC_APPARENT * oob:
+        warnings.append(
+            f".632 is optimistic here: the fit on all rows has almost no error of its own ({apparent:.3g} "
+            f"against {oob:.3g} out of bag), and .632+ mends little of it; read the out-of-bag error"
+        )
+    return warnings
