@@ -108,8 +108,8 @@ def encode_table(table: Table, encoding: Sequence[ColumnEncoding]) -> FloatArray
     size = len(table) * width * 8
     if size > memory_bytes():
         raise DataError(
-            f"{table.name} takes {show_bytes(size)} when encoded ({len(table)} rows × {width} features), and this "
-            f"machine has {show_bytes(memory_bytes())}; leave out text columns with many categories."
+            f"{table.name} takes {show_bytes(size)} when encoded ({len(table)} rows × {width} features), and "
+            f"this machine has {show_bytes(memory_bytes())}; leave out text columns with many categories."
         )
     matrix = np.empty((len(table), width))
     start = 0
