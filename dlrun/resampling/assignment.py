@@ -61,7 +61,7 @@ def deal_groups(groups: IntArray, strata: IntArray, folds: int, rng: np.random.G
     Greedy: large groups first, each to the fold where it raises Σ_f Σ_c (n_fc / n_c)² least, c over
     the strata and the total. Groups are ordered by the power of two below their size and shuffled
     within it, so that repeats differ although large still comes before small. With one stratum each
-    group goes to the smallest fold, so the sizes of the folds differ by one group at most.
+    group goes to the smallest fold, so the sizes of the folds differ by the largest group at most.
     """
     table = group_table(groups, strata)
     size = table[:, -1]
