@@ -101,9 +101,7 @@ def rates(setting: str, data_sets: int) -> dict[str, np.ndarray]:
             tests = np.zeros((len(splits := divide(number)), ROWS), dtype=bool)
             for row, split in zip(tests, splits, strict=True):
                 row[split.test] = True
-            losses = np.array(
-                [predict(X, y, (~tests).astype(float)) != y for predict in learners], dtype=float
-            )
+            losses = np.array([predict(X, y, (~tests).astype(float)) != y for predict in learners], dtype=float)
             alarms[scheme].append([p < LEVEL if p == p else np.nan for p in p_values(scheme, losses, tests)])
     return {scheme: np.mean(values, axis=0) for scheme, values in alarms.items()}
 

@@ -95,9 +95,7 @@ def draw_rows(strata: IntArray, count: int, rng: np.random.Generator) -> npt.NDA
     return mask
 
 
-def draw_groups(
-    groups: IntArray, strata: IntArray, count: int, rng: np.random.Generator
-) -> npt.NDArray[np.bool_]:
+def draw_groups(groups: IntArray, strata: IntArray, count: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     """A mask (n,) of whole groups with about `count` rows, never none and never all of the groups.
 
     Groups in random order are taken until the number of rows is nearest to `count` (off by half of a

@@ -116,9 +116,7 @@ def bootstrap_estimates(
     losses = row_losses(target, predictions, task=task)
     finite: npt.NDArray[np.bool_] = np.logical_and.reduce(np.isfinite(losses), axis=1)
     if not finite[0]:
-        raise AnswerIsNoError(
-            "the fit on all rows gave no finite answer: it diverged; try a smaller learning rate"
-        )
+        raise AnswerIsNoError("the fit on all rows gave no finite answer: it diverged; try a smaller learning rate")
     answered = finite[1:]
     if not answered.any():
         raise AnswerIsNoError("no bootstrap sample gave a finite answer: every fit diverged")

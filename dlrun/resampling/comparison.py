@@ -123,9 +123,7 @@ def compare(a: RunLosses, b: RunLosses, *, confidence: float = 0.95) -> Comparis
             f"{lost} of {len(good)} folds diverged in one of the runs and are left out, "
             f"which flatters the run that diverged"
         )
-    rows_a, rows_b = (
-        np.concatenate([run.losses[i] for i in kept]) if len(kept) else np.empty(0) for run in (a, b)
-    )
+    rows_a, rows_b = (np.concatenate([run.losses[i] for i in kept]) if len(kept) else np.empty(0) for run in (a, b))
     by_rows = len(good) == 1 or bool((sizes == 1).all())
     if by_rows:
         mean_a, mean_b = error_of(rows_a, task=a.task), error_of(rows_b, task=a.task)

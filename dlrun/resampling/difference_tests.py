@@ -141,9 +141,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def _t_test(
-    differences: FloatArray, *, variance_factor: float, test: str, unit: str, confidence: float
-) -> Difference:
+def _t_test(differences: FloatArray, *, variance_factor: float, test: str, unit: str, confidence: float) -> Difference:
     """t-test of a mean difference whose variance is `variance_factor`·s²."""
     k = len(differences)
     value = float(differences.mean()) if k else float("nan")

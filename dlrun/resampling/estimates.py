@@ -57,17 +57,13 @@ class ErrorEstimate:
         return {name: getattr(self, name) for name in names}
 
 
-def row_losses(
-    target: npt.NDArray[np.generic], prediction: npt.NDArray[np.generic], *, task: Task
-) -> FloatArray:
+def row_losses(target: npt.NDArray[np.generic], prediction: npt.NDArray[np.generic], *, task: Task) -> FloatArray:
     """The loss of each row: 1 for a wrong class, 0 for the right one; or (y − ŷ)². Broadcasts.
 
     NaN where there is no answer: a class code below 0, or a number that is not finite.
     """
     if task == "classification":
-        return np.where(
-            np.less(prediction.astype(np.int64), 0), np.nan, (target != prediction).astype(np.float64)
-        )
+        return np.where(np.less(prediction.astype(np.int64), 0), np.nan, (target != prediction).astype(np.float64))
     with np.errstate(over="ignore", invalid="ignore"):
         loss = np.square(np.asarray(target, np.float64) - np.asarray(prediction, np.float64))
     return np.where(np.isfinite(loss), loss, np.nan)
@@ -127,16 +123,12 @@ def estimate_error(
     """
     check_confidence(confidence)
     if not losses or len(losses) != len(n_train):
-        raise DataError(
-            f"{len(losses)} test parts for {len(n_train)} training parts; one for each was wanted"
-        )
+        raise DataError(f"{len(losses)} test parts for {len(n_train)} training parts; one for each was wanted")
     errors = np.array([error_of(loss, task=task) for loss in losses])
     good = np.isfinite(errors)
     warnings = []
     if not good.any():
-        raise AnswerIsNoError(
-            "no fold gave a finite answer: every model diverged; try a smaller learning rate"
-        )
+        raise AnswerIsNoError("no fold gave a finite answer: every model diverged; try a smaller learning rate")
     if not good.all():
         warnings.append(
             f"{int((~good).sum())} of {len(good)} folds diverged and are left out: "
@@ -153,9 +145,7 @@ def estimate_error(
     by_rows = repeats == 1 and (one_row_each or len(losses) == 1)
     if by_rows:
         interval = rows_interval(pooled_losses, task=task, confidence=confidence)
-        how = (
-            "Wilson, over rows" if task == "classification" else "t over squared errors of rows, delta method"
-        )
+        how = "Wilson, over rows" if task == "classification" else "t over squared errors of rows, delta method"
     elif std is None:
         interval, how = NO_INTERVAL, "none: a single fold is left"
     elif task == "classification" and bool((values == values[0]).all()):

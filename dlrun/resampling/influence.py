@@ -47,9 +47,7 @@ class BagErrors:
         out = counts == 0
         times, sizes = out.sum(axis=0), out.sum(axis=1)
         if not times.any():
-            raise DataError(
-                "no sample left a row out, so nothing is out of bag; give more samples or more rows"
-            )
+            raise DataError("no sample left a row out, so nothing is out of bag; give more samples or more rows")
         left = np.where(out, losses, 0.0)
         row_losses = np.where(times > 0, left.sum(axis=0) / np.maximum(times, 1), np.nan)
         sample_errors = np.where(sizes > 0, left.sum(axis=1) / np.maximum(sizes, 1), np.nan)

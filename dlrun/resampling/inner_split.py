@@ -34,9 +34,7 @@ def inner_split(
     Raises ConfigError for a share outside (0, 1); DataError where a part would be empty.
     """
     if not 0 < share < 1:
-        raise ConfigError(
-            f"dev share: {share} is no share of the training rows; give a number between 0 and 1"
-        )
+        raise ConfigError(f"dev share: {share} is no share of the training rows; give a number between 0 and 1")
     unique = np.unique(train)
     count = round_half_up(len(unique) * share)
     if count < 1 or count >= len(unique):

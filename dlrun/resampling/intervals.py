@@ -30,9 +30,7 @@ NO_INTERVAL = Interval(None, None)
 
 def check_confidence(confidence: float) -> None:
     if not 0 < confidence < 1:
-        raise ConfigError(
-            f"confidence: {confidence} is no probability; give a number between 0 and 1, as 0.95"
-        )
+        raise ConfigError(f"confidence: {confidence} is no probability; give a number between 0 and 1, as 0.95")
 
 
 def normal_quantile(probability: float) -> float:

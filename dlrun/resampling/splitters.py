@@ -56,9 +56,7 @@ def holdout(
             f"give a share between {0.5 / n:.6g} and {1 - 0.5 / n:.6g}, and at least 2 rows"
         )
     if groups is not None and len(np.unique(groups)) < 2:
-        raise DataError(
-            "all rows are of one group, so none can be held out; groups are never cut: give 2 or more"
-        )
+        raise DataError("all rows are of one group, so none can be held out; groups are never cut: give 2 or more")
     stratum, group = codes_of(strata, n), codes_of(groups, n)
 
     def draw(repeat: int) -> npt.NDArray[np.bool_]:
@@ -70,9 +68,7 @@ def holdout(
         return Resample(repeat=repeat, fold=0, train=np.flatnonzero(~test), test=np.flatnonzero(test))
 
     warnings = [] if strata is None else _untrained_strata(stratum, draw, repeats, _names_of(strata, names))
-    return Resamples(
-        scheme="holdout", rows=n, repeats=repeats, count=repeats, warnings=tuple(warnings), make=make
-    )
+    return Resamples(scheme="holdout", rows=n, repeats=repeats, count=repeats, warnings=tuple(warnings), make=make)
 
 
 def k_fold(
@@ -176,9 +172,7 @@ def bootstrap(
 
     def counts(index: int) -> IntArray:
         rng = generator(seed, index + 1, "bootstrap")
-        drawn: IntArray = np.concatenate(
-            [units[rng.integers(len(units), size=len(units))] for units in members]
-        )
+        drawn: IntArray = np.concatenate([units[rng.integers(len(units), size=len(units))] for units in members])
         return np.bincount(drawn, minlength=len(unit_stratum)).take(unit)
 
     def make(index: int) -> Resample:
@@ -199,9 +193,7 @@ def bootstrap(
             f"{empty} of {samples} samples drew every row and have nothing out of bag; the out-of-bag error "
             f"is averaged over the others"
         )
-    return Resamples(
-        scheme="bootstrap", rows=n, repeats=samples, count=samples, warnings=tuple(warnings), make=make
-    )
+    return Resamples(scheme="bootstrap", rows=n, repeats=samples, count=samples, warnings=tuple(warnings), make=make)
 
 
 def _fold_maker(fold_of: npt.NDArray[np.int32], folds: int) -> Callable[[int], Resample]:
@@ -227,8 +219,7 @@ def _untrained_strata(
         tested = np.bincount(stratum[draw(repeat)], minlength=len(totals))
         without += np.stack([tested == totals, tested == 0])
     return [
-        f"class or bin {names[code]} ({totals[code]} rows) has no row to {part} on "
-        f"in {times} of {repeats} repeats"
+        f"class or bin {names[code]} ({totals[code]} rows) has no row to {part} on in {times} of {repeats} repeats"
         for part, row in zip(("train", "test"), without, strict=True)
         for code, times in enumerate(row)
         if times
@@ -242,14 +233,10 @@ def _check_positive(name: str, value: int) -> None:
 
 def _check_labels(n: int, strata: IntArray | None, groups: IntArray | None) -> None:
     if n < 2:
-        raise DataError(
-            f"{n} row{'s' * (n != 1)} cannot be divided into parts to train and to test on; give 2 or more"
-        )
+        raise DataError(f"{n} row{'s' * (n != 1)} cannot be divided into parts to train and to test on; give 2 or more")
     for name, labels in (("strata", strata), ("groups", groups)):
         if labels is not None and labels.shape != (n,):
-            raise DataError(
-                f"{name} have shape {labels.shape}; one label for each of the {n} rows was wanted"
-            )
+            raise DataError(f"{name} have shape {labels.shape}; one label for each of the {n} rows was wanted")
 
 
 def _check_folds(n: int, folds: int, groups: IntArray | None) -> None:
@@ -257,6 +244,4 @@ def _check_folds(n: int, folds: int, groups: IntArray | None) -> None:
         raise ConfigError(f"folds: {folds} leaves nothing to train or to test on; give 2 or more")
     units, kind = (n, "rows") if groups is None else (len(np.unique(groups)), "groups (groups are never cut)")
     if folds > units:
-        raise DataError(
-            f"folds: {folds} parts cannot be made of {units} {kind}; give at most {units}, or more data"
-        )
+        raise DataError(f"folds: {folds} parts cannot be made of {units} {kind}; give at most {units}, or more data")

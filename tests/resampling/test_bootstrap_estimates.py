@@ -66,9 +66,7 @@ def test_out_of_bag_is_averaged_by_row_not_by_sample() -> None:
         (5, 8, 0.0, 0.368 * 0.5 + 0.632 * 0.8),  # γ ≤ err
     ],
 )
-def test_overfitting_rate_is_kept_within_0_and_1(
-    apparent_wrong: int, oob_wrong: int, rate: float, plus: float
-) -> None:
+def test_overfitting_rate_is_kept_within_0_and_1(apparent_wrong: int, oob_wrong: int, rate: float, plus: float) -> None:
     target, _, counts = two_halves()
     predictions = np.tile(target, (3, 1))
     predictions[0, :apparent_wrong] ^= 1
@@ -130,13 +128,9 @@ def test_no_information_rate_is_the_mean_over_all_pairs() -> None:
     y, z = rng.integers(0, 4, 30), rng.integers(0, 3, 30)
     weight = rng.integers(0, 3, 30).astype(float)
     pairs = np.outer(weight, weight) / weight.sum() ** 2
-    assert no_information(y, z, weight, task="classification") == pytest.approx(
-        (pairs * (y[:, None] != z)).sum()
-    )
+    assert no_information(y, z, weight, task="classification") == pytest.approx((pairs * (y[:, None] != z)).sum())
     u, v = rng.normal(100, 1, 30), rng.normal(98, 2, 30)
-    assert no_information(u, v, weight, task="regression") == pytest.approx(
-        (pairs * (u[:, None] - v) ** 2).sum()
-    )
+    assert no_information(u, v, weight, task="regression") == pytest.approx((pairs * (u[:, None] - v) ** 2).sum())
 
 
 def test_regression_combines_squares_and_takes_the_root_last() -> None:
@@ -173,9 +167,7 @@ def all_samples(members: list[np.ndarray]) -> np.ndarray:
     return np.array([np.bincount(np.concatenate(draw), minlength=units) for draw in product(*choices)])
 
 
-def brute_force(
-    unit_counts: np.ndarray, members: list[np.ndarray], unit: np.ndarray, losses: np.ndarray
-) -> float:
+def brute_force(unit_counts: np.ndarray, members: list[np.ndarray], unit: np.ndarray, losses: np.ndarray) -> float:
     """SE from numerical derivatives of Err¹(p) under unequal drawing probabilities p of the units."""
     size = np.empty(len(unit_counts[0]))
     for m in members:
@@ -214,9 +206,7 @@ def brute_force(
     ],
     ids=["rows", "strata", "groups"],
 )
-def test_standard_error_is_the_derivative_of_the_estimate(
-    unit: np.ndarray, members: list[np.ndarray]
-) -> None:
+def test_standard_error_is_the_derivative_of_the_estimate(unit: np.ndarray, members: list[np.ndarray]) -> None:
     y = np.random.default_rng(3).normal(size=len(unit))
     unit_counts = all_samples(members)
     counts = unit_counts[:, unit]

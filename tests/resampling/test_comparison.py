@@ -104,9 +104,7 @@ def test_holm_by_hand() -> None:
 def test_holm_keeps_the_order_and_never_lowers(p_values: list[float]) -> None:
     adjusted = np.array(holm(p_values), dtype=float)
     assert (adjusted >= np.array(p_values)).all()
-    assert (
-        adjusted <= np.minimum(1, len(p_values) * np.array(p_values)) + 1e-12
-    ).all()  # Bonferroni is above
+    assert (adjusted <= np.minimum(1, len(p_values) * np.array(p_values)) + 1e-12).all()  # Bonferroni is above
     assert (np.diff(adjusted[np.argsort(p_values, kind="stable")]) >= 0).all()
 
 

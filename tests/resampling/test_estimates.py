@@ -100,8 +100,7 @@ def test_leave_one_out_of_the_majority_predictor_errs_100_percent() -> None:
     classes = np.random.default_rng(1).permutation(np.repeat([0, 1], 20))
     splits = leave_one_out(40)
     losses = [
-        row_losses(classes[s.test], np.bincount(classes[s.train]).argmax()[None], task="classification")
-        for s in splits
+        row_losses(classes[s.test], np.bincount(classes[s.train]).argmax()[None], task="classification") for s in splits
     ]
     result = estimate_error(losses, n_train=sizes(splits), repeats=1, task="classification")
     assert result.mean == result.pooled == 1.0
@@ -121,9 +120,7 @@ def test_leave_one_out_of_numbers_reports_the_root_mean_square() -> None:
 
 
 def test_single_holdout_has_an_interval_and_no_deviation() -> None:
-    result = estimate_error(
-        [np.array([1.0, 0, 0, 0, 0])], n_train=np.array([10]), repeats=1, task="classification"
-    )
+    result = estimate_error([np.array([1.0, 0, 0, 0, 0])], n_train=np.array([10]), repeats=1, task="classification")
     expected = stats.binomtest(1, 5).proportion_ci(0.95, method="wilson")
     assert result.std is None
     assert (result.ci_low, result.ci_high) == pytest.approx((expected.low, expected.high))
