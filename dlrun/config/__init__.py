@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dlrun.config.checking import validate, with_values
     from dlrun.config.keys import KeyDoc, field_docs
     from dlrun.config.load import LoadedExperiment, load_experiment
     from dlrun.config.schema import (
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
         TuneConfig,
     )
     from dlrun.config.toml_text import to_toml
-    from dlrun.config.checking import validate, with_values
 
 _HOME = {
     "KeyDoc": "keys",

@@ -1,0 +1,98 @@
+"""From a document to an Experiment, or to one ConfigError that lists all that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+from pydantic import ValidationError
+
+from dlrun.config.document import set_value
+from dlrun.config.keys import all_keys, value_text
+from dlrun.config.problems import Problem, problems_of, unknown_key
+from dlrun.config.schema import Experiment
+from dlrun.config.section import thawed
+from dlrun.errors import ConfigError
+
+_FIXED = ("name", "tune")  # what a search cannot vary
+
+
+def validate(
+    document: dict[str, Any], *, where: str, blame: Callable[[Problem], str | None] | None = None
+) -> Experiment:
+    """The experiment that the document describes.
+
+    `where` names the document in messages (its file); `blame(problem)` may give another line for a problem
+    that comes from an override. Raises ConfigError with every problem, one a line.
+    """
+    try:
+        return _validated(document, where, blame)
+    except RecursionError:
+        raise ConfigError(f"{where}: lists or tables lie too deep in each other") from None
+
+
+def _validated(document: dict[str, Any], where: str, blame: Callable[[Problem], str | None] | None) -> Experiment:
+    try:
+        return Experiment.model_validate(document)
+    except ValidationError as error:
+        problems = problems_of(error, document)
+    lines = [(blame(problem) if blame else None, str(problem)) for problem in problems]
+    if len(lines) == 1:
+        overridden, line = lines[0]
+        raise ConfigError(overridden or f"{where}: {line}")
+    heading = f"{where}: {len(lines)} problems"
+    raise ConfigError("\n  ".join([heading, *(overridden or line for overridden, line in lines)]))
+
+
+def with_values(experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
+    """The experiment with other values at dotted keys, checked again, and without its `tune.space`.
+
+    `with_values(e, {"optimizer.learning_rate": 0.1, "model.hidden": (16,)})` is one trial of a search. NumPy
+    scalars are taken as numbers. Raises ConfigError naming the keys.
+    """
+    document = experiment.document()
+    document.pop("tune", None)
+    for key, value in values.items():
+        path = tuple(key.split("."))
+        if path not in all_keys():
+            raise ConfigError(f"{key}: {unknown_key(path)}")
+        set_value(document, path, thawed(value.item() if hasattr(value, "item") else value))
+    return validate(document, where=f"the experiment {experiment.name}")
+
+
+def space_problems(experiment: Experiment) -> list[tuple[Sequence[str], str]]:
+    """What is wrong with `tune.space`: each key is tried at the extremes of its range.
+
+    Pairs of a path and a sentence, as `section.fault` takes them.
+    """
+    problems: list[tuple[Sequence[str], str]] = []
+    base = experiment.document()
+    base.pop("tune", None)
+    for key, values in experiment.tune.space.items():
+        path = tuple(key.split("."))
+        where = ("tune", "space", key)
+        if path[0] in _FIXED:
+            problems.append((where, "cannot be varied; should be another key of the experiment"))
+        elif path not in all_keys():
+            problems.append((where, unknown_key(path)))
+        else:
+            problems += [(where, text) for text in _misfits(base, path, values.probes())[:1]]
+    return problems
+
+
+def _misfits(base: dict[str, Any], path: tuple[str, ...], probes: tuple[Any, ...]) -> list[str]:
+    """A sentence for each probe that the experiment does not take at the path."""
+    sentences = []
+    for probe in probes:
+        document = deepcopy(base)
+        value = thawed(probe)
+        set_value(document, path, value)
+        try:
+            Experiment.model_validate(document)
+        except ValidationError as error:
+            reasons = "; ".join(
+                problem.text if problem.path == path else str(problem) for problem in problems_of(error, document)
+            )
+            sentences.append(f"does not fit: {value_text(value, 40)} {reasons}")
+    return sentences

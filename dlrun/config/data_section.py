@@ -1,0 +1,99 @@
+"""`[data]` and `[data.split]`: which table, which columns, which rows serve for what."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from dlrun.config.section import Allowed, Count, NonNegative, Section, Seed, Share, Text, as_tuple, fault
+
+_PARTS = ("train", "dev", "test")
+
+
+class SplitConfig(Section):
+    """Shares of the rows for training, choosing and the final test; a part may be 0, training may not."""
+
+    train: Annotated[Share, Allowed("a number > 0 and ≤ 1")] = Field(
+        default=0.6, description="share of the rows to fit on"
+    )
+    dev: Share = Field(default=0.2, description="share of the rows to choose by, as early stopping does")
+    test: Share = Field(default=0.2, description="share of the rows for the one figure at the end")
+    stratify: bool = Field(
+        default=True,
+        description="keep each class's share in every part (quantile bins of the target in regression)",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _left_out_parts_are_zero(cls, given: Any) -> Any:
+        if isinstance(given, dict) and any(part in given for part in _PARTS):
+            return {"train": 0.0, "dev": 0.0, "test": 0.0} | given
+        return given
+
+    @model_validator(mode="after")
+    def _shares_sum_to_one(self) -> SplitConfig:
+        total = math.fsum((self.train, self.dev, self.test))
+        if abs(total - 1) > 1e-9:
+            raise fault(
+                (
+                    (),
+                    f"train = {self.train!r}, dev = {self.dev!r}, test = {self.test!r} sum to {total:.12g}; "
+                    "should sum to 1 (where one is given, those left out are 0)",
+                )
+            )
+        if self.train == 0:  # after the sum, which says more where train is left out
+            raise fault((("train",), "should be a number > 0 and ≤ 1"))
+        return self
+
+
+class DataConfig(Section):
+    """The table and what is done to it before training."""
+
+    source: Text = Field(
+        description="a packaged set, a generator, or a path: .csv, .parquet or .npz, "
+        "relative to the experiment file (a name with an ending or a slash is a path)"
+    )
+    target: Text | None = Field(
+        default=None, description="the column to predict; packaged sets and generators know theirs"
+    )
+    features: (
+        Annotated[
+            tuple[Text, ...],
+            as_tuple,
+            Field(min_length=1),
+            Allowed("a list of one or more column names in quotes"),
+        ]
+        | None
+    ) = Field(default=None, description="the columns to predict from; left out: all but target and group")
+    group: Text | None = Field(default=None, description="a column whose equal values stay in the same part or fold")
+    missing: Literal["error", "mean", "drop"] = Field(
+        default="error",
+        description="empty cells: refuse, fill with the mean of the training rows, or drop the row",
+    )
+    normalize: Literal["standard", "minmax", "none"] = Field(
+        default="standard",
+        description="numeric columns: mean 0 and deviation 1, 0 to 1, or unchanged; fitted on training rows",
+    )
+    rows: Count | None = Field(default=None, description="generators: how many rows to draw")
+    noise: NonNegative | None = Field(default=None, description="generators: how far points stray")
+    seed: Seed | None = Field(
+        default=None, description="generators: the seed of the draw; left out: the experiment's seed"
+    )
+    split: SplitConfig = Field(default=SplitConfig(), description="shares of the rows")
+
+    @model_validator(mode="after")
+    def _columns_play_one_part(self) -> DataConfig:
+        problems = []
+        features = self.features or ()
+        twice = sorted({name for name in features if features.count(name) > 1})
+        if twice:
+            problems.append((("features",), f"names {twice[0]!r} twice; should name a column once"))
+        if self.target is not None and self.target in features:
+            problems.append((("features",), f"holds {self.target!r}, which is the target; should not"))
+        if self.group is not None and self.group == self.target:
+            problems.append((("group",), "is the target too; should be another column"))
+        if problems:
+            raise fault(*problems)
+        return self

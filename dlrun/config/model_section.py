@@ -1,0 +1,107 @@
+"""`[model]`: the network or baseline, its loss and its start."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from dlrun.config.section import Allowed, Positive, Section, as_tuple, fault
+
+WIDTH_LIMIT = 100_000
+DEPTH_LIMIT = 1_000
+
+Loss = Literal[
+    "binary_cross_entropy",
+    "cross_entropy",
+    "sum_binary_cross_entropy",
+    "sum_cross_entropy",
+    "squared_error",
+    "sum_squared_error",
+    "absolute_error",
+    "huber",
+]
+
+Width = Annotated[int, Field(ge=1, le=WIDTH_LIMIT)]
+Widths = Annotated[
+    tuple[Width, ...],
+    as_tuple,
+    Field(max_length=DEPTH_LIMIT),
+    Allowed(f"a list of whole numbers from 1 to {WIDTH_LIMIT}, one per hidden layer; [] for none"),
+]
+_Keep = Annotated[float, Field(gt=0, le=1)]
+KeepProb = Annotated[
+    _Keep | tuple[_Keep, ...],
+    as_tuple,
+    Allowed("a number > 0 and ≤ 1, or a list of them, one per hidden layer"),
+]
+
+
+class FeatureMapConfig(Section):
+    """φ(x) in front of the network: every product of features up to a degree, or random RBF features."""
+
+    name: Literal["polynomial", "rbf"] = Field(description="which map φ(x)")
+    degree: Annotated[int, Field(ge=1, le=20)] = Field(
+        default=2, description="polynomial: the highest total degree of its terms"
+    )
+    count: Width = Field(default=100, description="rbf: how many random features")
+    gamma: Positive = Field(default=1.0, description="rbf: γ of the kernel exp(−γ‖x−x'‖²)")
+
+    def applicable(self) -> frozenset[str]:
+        return frozenset({"name", "degree"} if self.name == "polynomial" else {"name", "count", "gamma"})
+
+    @model_validator(mode="after")
+    def _keys_belong_to_the_name(self) -> FeatureMapConfig:
+        stray = sorted(self.model_fields_set - self.applicable())
+        if stray:
+            takes = ", ".join(sorted(self.applicable() - {"name"}))
+            raise fault(*(((key,), f'does nothing for the map "{self.name}", which takes {takes}') for key in stray))
+        return self
+
+
+class ModelConfig(Section):
+    """The model: a network (linear models are networks without hidden layers) or a baseline."""
+
+    kind: Literal["network", "majority", "mean", "nearest_neighbor"] = Field(
+        default="network", description="a network, or a baseline that learns no weights"
+    )
+    hidden: Widths = Field(
+        default=(64, 32),
+        description="units of each hidden layer; [] is linear, logistic or softmax regression",
+    )
+    activation: Literal["relu", "leaky_relu", "tanh", "sigmoid", "identity"] = Field(
+        default="relu", description="of the hidden layers"
+    )
+    initialization: Literal["he", "xavier", "glorot", "zeros", "normal"] = Field(
+        default="he",
+        description="variance of the first weights: he 2/n_in, xavier 1/n_in, glorot 2/(n_in+n_out), "
+        "normal scale², zeros 0; biases start at 0",
+    )
+    scale: Positive = Field(default=0.01, description='standard deviation of initialization = "normal"')
+    bias: bool = Field(default=True, description="whether layers have a bias b")
+    batch_norm: bool = Field(default=False, description="batch normalization in every hidden layer")
+    batch_norm_momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.9, description="β of the running averages of batch normalization"
+    )
+    keep_prob: KeepProb = Field(
+        default=1.0, description="dropout: the probability that a hidden unit is kept; 1.0 is no dropout"
+    )
+    loss: Loss | None = Field(
+        default=None,
+        description="left out: binary_cross_entropy for 2 classes, cross_entropy for more, "
+        "squared_error for regression; sum_… adds over rows where the others take the mean",
+    )
+    dtype: Literal["float32", "float64"] = Field(default="float32", description="precision of the arithmetic")
+    feature_map: FeatureMapConfig | None = Field(default=None, description="a map φ(x) in front")
+
+    @model_validator(mode="after")
+    def _one_keep_prob_per_layer(self) -> ModelConfig:
+        if isinstance(self.keep_prob, tuple) and len(self.keep_prob) != len(self.hidden):
+            raise fault(
+                (
+                    ("keep_prob",),
+                    f"has length {len(self.keep_prob)} where model.hidden has length {len(self.hidden)}; "
+                    "should be one number, or one per hidden layer",
+                )
+            )
+        return self

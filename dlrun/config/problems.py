@@ -1,0 +1,103 @@
+"""What pydantic finds wrong, as sentences: where, the value, what would be right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from dlrun.config.document import MISSING, find
+from dlrun.config.keys import all_keys, key_text, value_text
+
+_SPACE = ("tune", "space")
+_SHOWN = 80  # characters of a value that a message shows
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong: the key's path, the value there as TOML ("" where there is none), and the sentence."""
+
+    path: Path
+    value: str
+    text: str
+
+    def __str__(self) -> str:
+        place = key_text(self.path)
+        if self.value:
+            place += f" = {self.value}"
+        return f"{place}: {self.text}" if place else self.text
+
+
+def nearest_key(path: tuple[str, ...]) -> str:
+    """The known key that the unknown one most resembles; one of the same table wins where it is close."""
+
+    def resemblance(known: tuple[str, ...]) -> float:
+        last = difflib.SequenceMatcher(None, path[-1].lower().replace("-", "_"), known[-1].lower()).ratio()
+        return last + (0.15 if known[:-1] == path[:-1] else 0.0)
+
+    best = max(all_keys(), key=resemblance)
+    return key_text(best)
+
+
+def unknown_key(path: tuple[str, ...]) -> str:
+    """The sentence about a key that the experiment file does not have."""
+    return f"unknown key; the nearest known one is {nearest_key(path)}"
+
+
+def problems_of(error: ValidationError, document: dict[str, Any]) -> list[Problem]:
+    """What is wrong with the document, in its order, each key's trouble once."""
+    found: dict[tuple[Path, str], Problem] = {}
+    for item in error.errors(include_url=False):
+        for problem in _sentences(item["type"], item["loc"], item.get("ctx", {}), document):
+            found.setdefault((problem.path, problem.text), problem)
+    return list(found.values())
+
+
+def _sentences(kind: str, loc: Path, context: dict[str, Any], document: dict[str, Any]) -> Iterator[Problem]:
+    if kind == "fault":
+        base = _known_part(loc)
+        for below, text in context["problems"]:
+            yield _problem((*base, *below), text, document)
+    elif kind == "extra_forbidden":
+        yield _problem(loc, unknown_key(tuple(str(part) for part in loc)), document)
+    elif kind == "missing" and _known_part(loc) == loc:
+        for key in _required(loc):
+            doc = all_keys()[key]
+            yield Problem(key, "", f"missing; should be {doc.allowed}: {doc.meaning}")
+    else:
+        path = _known_part(loc)
+        if path[:2] == _SPACE and len(path) > 2:
+            yield _problem(path, "should be a range whose bounds are finite numbers", document)
+        else:
+            key = tuple(str(part) for part in path)
+            allowed = all_keys()[key].allowed if key in all_keys() else "a table"
+            finite = "finite: " if kind == "finite_number" else ""
+            yield _problem(path, f"should be {finite}{allowed}", document)
+
+
+def _known_part(loc: Path) -> Path:
+    """The location cut to a key of the schema: behind it come list positions and pydantic's own marks."""
+    if loc[:2] == _SPACE:
+        return loc[:3]
+    for length in range(len(loc), 0, -1):
+        if loc[:length] in all_keys():
+            return loc[:length]
+    return ()
+
+
+def _required(path: Path) -> list[tuple[str, ...]]:
+    """The keys that must be given at or below a missing key."""
+    at = [key for key, doc in all_keys().items() if key[: len(path)] == path and doc.required and not doc.table]
+    return at or [tuple(str(part) for part in path)]
+
+
+def _problem(path: Path, text: str, document: dict[str, Any]) -> Problem:
+    value = find(document, path)
+    # A table's trouble is told by its keys; what is left out has no value to quote.
+    shown = "" if value is MISSING or (isinstance(value, dict) and text[:6] != "should") else value_text(value, _SHOWN)
+    return Problem(path, shown, text)

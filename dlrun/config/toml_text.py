@@ -1,0 +1,91 @@
+"""TOML in and out."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlrun.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dlrun.config.schema import Experiment
+
+
+def to_toml(experiment: Experiment) -> str:
+    """The experiment as TOML, every key that applies with its value; read again, it is equal.
+
+    Numbers have all their digits (the shortest text that gives the same float64).
+    """
+    return "\n".join(_lines(experiment.document(), ())) + "\n"
+
+
+def _lines(table: dict[str, Any], path: tuple[str, ...]) -> Iterator[str]:
+    """The table's own values, then its tables under headers of their own; other dicts stay on their line."""
+    from dlrun.config.keys import all_keys, key_text, value_text
+
+    inner = {}
+    for key, value in table.items():
+        doc = all_keys().get((*path, key))
+        if isinstance(value, dict) and ((doc and doc.table) or (*path, key) == ("tune", "space")):
+            inner[key] = value
+        else:
+            yield f"{key_text((key,))} = {value_text(value)}"
+    for key, value in inner.items():
+        if any(not isinstance(item, dict) for item in value.values()) or (*path, key) == ("tune", "space"):
+            yield f"\n[{key_text((*path, key))}]"
+        yield from _lines(value, (*path, key))
+
+
+def read_toml(file: Path, *, shown: str) -> dict[str, Any]:
+    """The tables of a TOML file. Raises ConfigError naming it as `shown`, with line and column."""
+    return parse_toml(_text_of(file, shown), shown=shown)
+
+
+def parse_toml(text: str, *, shown: str) -> dict[str, Any]:
+    """The tables of a TOML text. Raises ConfigError with `shown`, line and column."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(_syntax_message(str(error), text, shown)) from None
+    except RecursionError:
+        raise ConfigError(f"{shown}: lists or tables lie too deep in each other") from None
+
+
+def _text_of(file: Path, shown: str) -> str:
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError(f"{shown}: no such file; should be an experiment file in TOML") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{shown}: is a folder; should be an experiment file in TOML{_hint(file)}") from None
+    except OSError as error:
+        raise ConfigError(f"{shown}: cannot be read ({error.strerror}); should be a readable file") from None
+    try:
+        text = content.decode("utf-8-sig")  # some editors put a byte order mark in front
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"{shown}: line {line}: byte 0x{content[error.start]:02x} is not UTF-8; should be UTF-8 text"
+        ) from None
+    if not text.strip():
+        raise ConfigError(f"{shown}: is empty; should hold at least [data] with a source")
+    return text
+
+
+def _hint(folder: Path) -> str:
+    return f", such as {folder / 'config.toml'}" if (folder / "config.toml").is_file() else ""
+
+
+def _syntax_message(complaint: str, text: str, shown: str) -> str:
+    """`FILE: line L, column C: what`; tomllib puts the place in brackets behind its complaint."""
+    match = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", complaint, re.DOTALL)
+    if match is None:
+        return f"{shown}: not valid TOML: {complaint}"
+    what, line, column = match.groups()
+    if line is None:
+        lines = text.split("\n")
+        line, column = str(len(lines)), str(len(lines[-1]) + 1)
+    return f"{shown}: line {line}, column {column}: not valid TOML: {what[:1].lower()}{what[1:]}"

@@ -1,0 +1,143 @@
+"""Messages: what is wrong, where, the value, what would be right."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlrun.config import load_experiment, to_toml, validate
+from dlrun.config.document import set_value
+from dlrun.config.keys import all_keys
+from dlrun.errors import ConfigError
+
+
+def message(text: str, folder: Path, *overrides: str) -> str:
+    file = folder / "my.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(file, overrides=overrides)
+    return str(caught.value).replace(str(file), "my.toml")
+
+
+IRIS = '[data]\nsource = "iris"\n'
+
+
+def test_one_problem_is_one_line(tmp_path: Path) -> None:
+    assert (
+        message(IRIS + "[optimizer]\nbeta1 = 1.5\n", tmp_path)
+        == "my.toml: optimizer.beta1 = 1.5: should be a number ≥ 0 and < 1"
+    )
+
+
+def test_all_problems_are_listed(tmp_path: Path) -> None:
+    lines = message(IRIS + '[optimizer]\nbeta1 = 1.5\nname = "adm"\n[training]\nepochs = 1.5\n', tmp_path).splitlines()
+    assert lines[0] == "my.toml: 3 problems"
+    assert sorted(line.split(":")[0].strip() for line in lines[1:]) == [
+        "optimizer.beta1 = 1.5",
+        'optimizer.name = "adm"',
+        "training.epochs = 1.5",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "nearest"),
+    [
+        ("[optimizer]\nlearning-rate = 0.1\n", "optimizer.learning_rate"),
+        ("[optimizer]\nlr_decay = 0.1\n", "optimizer.decay"),
+        ("[model]\nhiden = [3]\n", "model.hidden"),
+        ("[training]\nlearning_rate = 0.1\n", "optimizer.learning_rate"),
+        ("[training]\nearly_stoping = {}\n", "training.early_stopping"),
+        ("[optimiser]\nname = 'adam'\n", "optimizer"),
+        ("[data.split]\ntrian = 0.5\n", "data.split.train"),
+    ],
+)
+def test_unknown_key_names_the_nearest(text: str, nearest: str, tmp_path: Path) -> None:
+    assert message(IRIS + text, tmp_path).endswith(f"unknown key; the nearest known one is {nearest}")
+
+
+def test_missing_source(tmp_path: Path) -> None:
+    assert message("seed = 1\n", tmp_path).startswith("my.toml: data.source: missing; should be")
+    assert message("[data]\n", tmp_path).startswith("my.toml: data.source: missing; should be")
+
+
+def test_value_in_place_of_a_table(tmp_path: Path) -> None:
+    assert message("model = 5\n" + IRIS, tmp_path) == "my.toml: model = 5: should be a table"
+
+
+def test_long_values_are_cut(tmp_path: Path) -> None:
+    text = message(IRIS + f"[model]\nhidden = {[0] * 500}\n", tmp_path)
+    assert "…" in text
+    assert len(text) < 300
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("seed == 1\n", "line 1, column 7"),
+        ("seed = 1\nx = [\n", "line 3, column 1"),
+        ("a = 1\na = 2\n", "line 2, column 6"),
+    ],
+)
+def test_syntax_errors_name_line_and_column(text: str, place: str, tmp_path: Path) -> None:
+    assert message(text, tmp_path).startswith(f"my.toml: {place}: not valid TOML: ")
+
+
+@pytest.mark.parametrize("depth", [5000, 300])
+def test_lists_too_deep(depth: int, tmp_path: Path) -> None:
+    text = message(IRIS + "[model]\nhidden = " + "[" * depth + "]" * depth, tmp_path)
+    assert "too deep" in text or "model.hidden" in text
+
+
+values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.dates()),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(path=st.sampled_from([*all_keys(), ("tune", "space", "optimizer.beta1"), ("nonsense",)]), value=values)
+def test_any_value_anywhere_is_taken_or_told(path: tuple[str, ...], value: Any) -> None:
+    document: dict[str, Any] = {"data": {"source": "iris"}}
+    set_value(document, path, value)
+    told, experiment = "", None
+    try:
+        experiment = validate(document, where="my.toml")
+    except ConfigError as error:
+        told = str(error)
+    if experiment is None:
+        assert told.startswith("my.toml: ")
+    else:
+        assert validate(tomllib.loads(to_toml(experiment)), where="again") == experiment
+
+
+def test_file_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file"):
+        load_experiment(tmp_path / "none.toml")
+    with pytest.raises(ConfigError, match="is a folder"):
+        load_experiment(tmp_path)
+    (tmp_path / "config.toml").write_text(IRIS)
+    with pytest.raises(ConfigError, match=r"such as .*config\.toml"):
+        load_experiment(tmp_path)
+
+
+def test_empty_file(tmp_path: Path) -> None:
+    assert "is empty" in message(" \n", tmp_path)
+
+
+def test_not_utf8(tmp_path: Path) -> None:
+    file = tmp_path / "latin.toml"
+    file.write_bytes(b'seed = 1\nname = "na\xefve"\n')
+    with pytest.raises(ConfigError, match="line 2: byte 0xef is not UTF-8"):
+        load_experiment(file)
+
+
+def test_byte_order_mark_and_windows_lines(tmp_path: Path) -> None:
+    file = tmp_path / "bom.toml"
+    file.write_bytes(b'\xef\xbb\xbf[data]\r\nsource = "iris"\r\n')
+    assert load_experiment(file).experiment.data.source == "iris"
