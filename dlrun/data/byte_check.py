@@ -38,8 +38,7 @@ def check_bytes(path: Path, *, name: str) -> TextFacts:
             if (at := block.find(b"\0")) >= 0:
                 line = lines + block.count(b"\n", 0, at)
                 raise DataError(
-                    f"{name}, line {line}: a NUL byte at position {size + at}; "
-                    "this is binary data and not a CSV table."
+                    f"{name}, line {line}: a NUL byte at position {size + at}; this is binary data and not a CSV table."
                 )
             pending = len(decoder.getstate()[0])
             try:

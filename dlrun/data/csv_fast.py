@@ -68,7 +68,7 @@ def _count_rows(path: Path, *, commas: int) -> int | None:
             carried = int(marks.size - np.searchsorted(marks, ends[-1]))
             carried_bytes = int(data.size - 1 - ends[-1])
     if carried_bytes:  # the last line has no newline
-        if carried != commas:
+        if carried != commas or carried_bytes > csv.field_size_limit():
             return None
         lines += 1
     return lines - 1

@@ -141,15 +141,9 @@ def read_header(reader: Iterator[list[str]], *, name: str) -> list[str]:
                 f"{name}, line 1: column {position + 1} has no name; name it or take it out "
                 "(pandas writes such a column unless told index=False)."
             )
-    twice = (
-        sorted({field for field in header if header.count(field) > 1})
-        if len(set(header)) < len(header)
-        else []
-    )
+    twice = sorted({field for field in header if header.count(field) > 1}) if len(set(header)) < len(header) else []
     if twice:
-        raise DataError(
-            f"{name}, line 1: the name {twice[0]!r} stands over more than one column; make names unique."
-        )
+        raise DataError(f"{name}, line 1: the name {twice[0]!r} stands over more than one column; make names unique.")
     return header
 
 

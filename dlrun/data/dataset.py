@@ -66,9 +66,7 @@ def load_dataset(data: DataConfig, *, task: Task | None, folder: Path, seed: int
     )
     target_name = _target_name(table, data.target)
     names = _feature_columns(table, data, target_name)
-    rows = _settle_missing(
-        table, [*names, target_name, *([data.group] if data.group else [])], data, target_name
-    )
+    rows = _settle_missing(table, [*names, target_name, *([data.group] if data.group else [])], data, target_name)
     kept = table if rows.size == len(table) else table.take(rows)
     if len(kept) < 2:
         raise DataError(f"{table.name} has {len(kept)} row(s) to learn from; at least 2 are needed.")
@@ -113,8 +111,7 @@ def _feature_columns(table: Table, data: DataConfig, target: str) -> list[str]:
         names = list(data.features)
         if target in names:
             raise DataError(
-                f"data.features lists the target {target!r}: the answer would be given with the question; "
-                "take it out."
+                f"data.features lists the target {target!r}: the answer would be given with the question; take it out."
             )
     if not names:
         raise DataError(

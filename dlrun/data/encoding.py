@@ -86,9 +86,7 @@ def feature_names(encoding: Sequence[ColumnEncoding]) -> tuple[str, ...]:
 
 def categorical_mask(encoding: Sequence[ColumnEncoding]) -> BoolArray:
     """True for the 0/1 columns of categories, (d,)."""
-    return np.array(
-        [column.kind == "categorical" for column in encoding for _ in column.features], dtype=bool
-    )
+    return np.array([column.kind == "categorical" for column in encoding for _ in column.features], dtype=bool)
 
 
 def encode_table(table: Table, encoding: Sequence[ColumnEncoding]) -> FloatArray:
@@ -124,9 +122,7 @@ def _fill(block: FloatArray, table: Table, column: ColumnEncoding) -> None:
     values = table.column(column.name, key="data.features")
     if column.kind == "categorical":
         if values.dtype == np.float64:  # a file in which every category happens to look like a number
-            values = np.array(
-                [None if np.isnan(value) else number_label(value) for value in values], dtype=object
-            )
+            values = np.array([None if np.isnan(value) else number_label(value) for value in values], dtype=object)
         index = {category: position for position, category in enumerate(column.categories)}
         codes = np.fromiter((index.get(value, -1) for value in values), np.int64, len(values))
         block[:] = codes[:, None] == np.arange(len(column.categories))
@@ -145,7 +141,5 @@ def _as_number(value: str | None, row: int, table: Table, column: ColumnEncoding
     number = parse_number(value)
     if number is None or (column.kind == "boolean" and number not in (0, 1)):
         wanted = "true or false" if column.kind == "boolean" else "a number"
-        raise DataError(
-            f"{table.where(row, column.name)}: {value!r} where the model was trained on {wanted}."
-        )
+        raise DataError(f"{table.where(row, column.name)}: {value!r} where the model was trained on {wanted}.")
     return number

@@ -91,9 +91,7 @@ GENERATORS = {
         points=_gaussians_2d,
         noise=2.0,
     ),
-    "blobs": Generated(
-        description="three round Gaussians in two features", points=_blobs, noise=1.0, classes=3
-    ),
+    "blobs": Generated(description="three round Gaussians in two features", points=_blobs, noise=1.0, classes=3),
     "xor_clouds": Generated(
         description="four clouds at the corners of a square, opposite corners alike",
         points=_xor_clouds,
@@ -101,9 +99,7 @@ GENERATORS = {
     ),
     "circles": Generated(description="a circle within a circle", points=_circles, noise=0.1),
     "moons": Generated(description="two half circles that reach into each other", points=_moons, noise=0.1),
-    "spirals": Generated(
-        description="two spiral arms of one and a half turns", points=_spirals, noise=0.02, rows=400
-    ),
+    "spirals": Generated(description="two spiral arms of one and a half turns", points=_spirals, noise=0.02, rows=400),
     "random_labels": Generated(
         description="balanced labels that the two features say nothing about",
         points=_random_labels,

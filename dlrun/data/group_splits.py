@@ -26,8 +26,7 @@ def assign_groups(
     wanting = [part for part, share in enumerate(shares) if share > 0]
     if count < len(wanting):
         raise DataError(
-            f"{count} groups (data.group) cannot be kept whole in {len(wanting)} parts; "
-            "set a share of data.split to 0."
+            f"{count} groups (data.group) cannot be kept whole in {len(wanting)} parts; set a share of data.split to 0."
         )
     table = np.bincount(group_of * strata + codes, minlength=count * strata).reshape(count, strata)
     missing = np.multiply.outer(np.array([shares[part] for part in wanting]), table.sum(axis=0))

@@ -120,9 +120,7 @@ def _declared_bytes(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) 
         )
     size = math.prod(int(length) for length in shape) * int(dtype.itemsize)
     if size != info.file_size - header:
-        raise DataError(
-            f"{name}: the array {key!r} declares {size} bytes and holds {info.file_size - header}."
-        )
+        raise DataError(f"{name}: the array {key!r} declares {size} bytes and holds {info.file_size - header}.")
     return size
 
 
@@ -140,6 +138,4 @@ def _column(array: npt.NDArray[Any], key: str, name: str) -> Column:
             return clean_text([value.decode("utf-8") for value in array.tolist()])
         except UnicodeDecodeError:
             raise DataError(f"{name}: the array {key!r} holds bytes that are not UTF-8.") from None
-    raise DataError(
-        f"{name}: the array {key!r} is of type {array.dtype}; numbers, booleans or texts are needed."
-    )
+    raise DataError(f"{name}: the array {key!r} is of type {array.dtype}; numbers, booleans or texts are needed.")

@@ -16,9 +16,7 @@ class PackagedSet:
 
 
 PACKAGED = {
-    "blood_fat": PackagedSet(
-        "25 people: weight and age, and the fat in the blood", "blood_fat", "regression"
-    ),
+    "blood_fat": PackagedSet("25 people: weight and age, and the fat in the blood", "blood_fat", "regression"),
     "breast_cancer": PackagedSet(
         "569 cell samples, 30 measures of their nuclei: malignant or benign", "diagnosis", "classification"
     ),

@@ -46,29 +46,35 @@ def load_table(
 
 
 def _load_file(source: str, folder: Path, as_text: Collection[str]) -> Table:
-    path = folder / Path(source).expanduser()
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        if path.is_dir():
-            raise DataError(f"{source} is a folder; data.source must be a .csv, .parquet or .npz file.")
-        found = next((f"{source}{end}" for end in SUFFIXES if Path(f"{path}{end}").is_file()), None)
-        hint = (
-            f"; did you mean {found!r}?"
-            if found
-            else suggestion(source, [*PACKAGED, *GENERATORS], what="Sets and generators")
-        )
-        raise DataError(
-            f"data.source = {source!r} is no packaged set, no generator, and no path that ends in "
-            f"{', '.join(SUFFIXES)}{hint}"
-        )
-    if not path.exists():
-        raise DataError(f"there is no file {path} (data.source = {source!r}, relative to {folder}).")
-    if not path.is_file():
-        raise DataError(f"{path} is not a regular file (data.source = {source!r}).")
     try:
+        path = folder / Path(source).expanduser()
+        suffix = path.suffix.lower()
+        if suffix not in SUFFIXES:
+            raise DataError(_unknown(source, path))
+        if not path.exists():
+            raise DataError(f"there is no file {path} (data.source = {source!r}, relative to {folder}).")
+        if not path.is_file():
+            raise DataError(f"{path} is not a regular file (data.source = {source!r}).")
         return _read(path, source, suffix, as_text)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except (OSError, RuntimeError) as error:  # RuntimeError: no such home folder
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"data.source = {source!r} cannot be read: {reason}.") from None
+
+
+def _unknown(source: str, path: Path) -> str:
+    """The message about a source that is neither a name nor a path with a known ending."""
+    if path.is_dir():
+        return f"{source} is a folder; data.source must be a .csv, .parquet or .npz file."
+    found = next((f"{source}{end}" for end in SUFFIXES if Path(f"{path}{end}").is_file()), None)
+    hint = (
+        f"; did you mean {found!r}?"
+        if found
+        else suggestion(source, [*PACKAGED, *GENERATORS], what="Sets and generators")
+    )
+    return (
+        f"data.source = {source!r} is no packaged set, no generator, and no path that ends in "
+        f"{', '.join(SUFFIXES)}{hint}"
+    )
 
 
 def _read(path: Path, source: str, suffix: str, as_text: Collection[str]) -> Table:

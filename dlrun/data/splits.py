@@ -67,8 +67,9 @@ def split_rows(
 
     The sizes are n·share rounded by largest remainder (a tie goes to the earlier part). With `strata`
     (n,) and `shares.stratify`, the rows of each stratum are shared out in the same way: every stratum
-    has n_s·share rounded down or up in each part, and the sizes of the parts stay exact. A stratum of
-    a single row goes to the training part as long as the sizes allow.
+    has n_s·share rounded down or up in each part, and the sizes of the parts stay exact. Where that
+    takes exchanges, the largest strata make them: a stratum of a single row stays in the training part
+    if they suffice.
 
     With `groups` (n,) equal groups stay in one part; sizes and strata are then met as nearly as whole
     groups allow. Raises DataError where a part with a share above 0 would get no row.

@@ -78,9 +78,7 @@ class Table:
     def take(self, rows: IntArray) -> Table:
         """The table of these rows alone."""
         columns = {name: values[rows] for name, values in self.columns.items()}
-        return Table(
-            self.name, columns, self.numbers[rows], self.numbered, self.default_target, self.unusable
-        )
+        return Table(self.name, columns, self.numbers[rows], self.numbered, self.default_target, self.unusable)
 
 
 def missing_in(values: Column) -> BoolArray:
