@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,3 +76,12 @@ def test_a_file_of_the_same_name_needs_its_ending(dataset: Load, tmp_path: Path)
     (tmp_path / "iris.csv").write_text("a,y\n1,u\n2,v\n")
     assert len(dataset(source="iris")) == 150
     assert len(dataset(source="iris.csv", target="y")) == 2
+
+
+def test_the_page_on_data_lists_every_set_and_generator() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    for name, chosen in GENERATORS.items():
+        assert re.search(rf"\| `{name}` \|.*\| {chosen.rows} \| {chosen.noise:g} \|", page), name
+    for name, packaged in PACKAGED.items():
+        assert f"| [`{name}`](../datasets/{name}.md) |" in page
+        assert f"`{packaged.target}`" in page
