@@ -170,3 +170,11 @@ def test_parquet_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(DataError, match=r'pip install "dlrun\[parquet\]"'):
         load_table("t.parquet", folder=tmp_path)
+
+
+def test_parquet_with_a_name_twice_or_no_rows(tmp_path: Path) -> None:
+    twice = pyarrow.Table.from_arrays([pyarrow.array([1]), pyarrow.array([2])], names=["a", "a"])
+    for table, message in ((twice, "'a' stands over more than one"), (pyarrow.table({"a": []}), "no rows")):
+        pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
+        with pytest.raises(DataError, match=message):
+            load_table("t.parquet", folder=tmp_path)
