@@ -76,6 +76,11 @@ class DataConfig(Section):
         default="standard",
         description="numeric columns: mean 0 and deviation 1, 0 to 1, or unchanged; fitted on training rows",
     )
+    normalize_target: bool | None = Field(
+        default=None,
+        description="regression: train on the target with mean 0 and deviation 1 (of the training rows) and answer "
+        'in its own units; left out: unless normalize = "none"',
+    )
     rows: Count | None = Field(default=None, description="generators: how many rows to draw")
     noise: NonNegative | None = Field(default=None, description="generators: how far points stray")
     seed: Seed | None = Field(

@@ -1,0 +1,56 @@
+"""What training yields and reporting writes: frozen values, no arrays of a device, no behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How one replica does on one part of the rows: mean (or summed) cost, and error.
+
+    error is the share of wrong answers (classification) or the root mean squared error in the target's units.
+    """
+
+    rows: int
+    cost: float
+    error: float
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One replica after one epoch; `figures` by part (train, dev)."""
+
+    replica: int
+    epoch: int
+    step: int
+    learning_rate: float
+    batch_cost: float
+    figures: Mapping[str, Figures]
+
+
+@dataclass(frozen=True)
+class ReplicaResult:
+    """How the training of one replica ended, and its weights as host arrays.
+
+    status    "done", "stopped" (early), "settled" (the cost no longer changes) or "diverged"
+    epoch     the epoch whose weights these are; `epochs` were run
+    theta     (P,), statistics (Q,): running averages of batch normalization
+    reason    for a divergence: what was seen, at which epoch and step
+    """
+
+    replica: int
+    status: str
+    epoch: int
+    epochs: int
+    step: int
+    theta: npt.NDArray[np.generic]
+    statistics: npt.NDArray[np.generic]
+    reason: str = ""
+    tensors: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)

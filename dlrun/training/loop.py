@@ -1,0 +1,178 @@
+"""The training loop: a generator of records. It prints nothing, writes nothing and decides only when to stop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dlrun.records import EpochRecord, Figures, ReplicaResult
+from dlrun.training.evaluation import Evaluator
+from dlrun.training.stack import Stack
+
+FloatArray = npt.NDArray[np.float64]
+COMPACT = 0.75  # a stack is cut down to those still training when fewer than this share of it are
+
+
+@dataclass
+class _Progress:
+    """What the loop knows of one replica while it trains."""
+
+    best: float = math.inf
+    best_epoch: int = 0
+    theta: Any = None
+    statistics: Any = None
+    previous_cost: float = math.nan
+
+
+class Training:
+    """Trains a stack epoch by epoch: iterate over it, then read `results`.
+
+    early_stopping  the `[training.early_stopping]` table, or None
+    settle          stop a replica whose epoch cost changes by less than this
+    parts           what is measured after each epoch; early stopping needs dev, whatever is asked for
+    Every iteration yields the records of the replicas that trained in this epoch.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        *,
+        early_stopping: Any = None,
+        settle: float | None = None,
+        parts: tuple[str, ...] = ("train", "dev"),
+    ) -> None:
+        self.stack = stack
+        self._early, self._settle = early_stopping, settle
+        self._parts = [part for part in ("train", "dev") if self._is_measured(part, parts)]
+        self._progress = {r.number: _Progress() for r in stack.replicas}
+        self._active = np.ones(stack.R, bool)
+        self._evaluator: Evaluator | None = None
+        self.results: dict[int, ReplicaResult] = {}
+
+    def _is_measured(self, part: str, asked: tuple[str, ...]) -> bool:
+        needed = self._early is not None and part == "dev"
+        return (part in asked or needed) and all(len(getattr(r, part)) for r in self.stack.replicas)
+
+    @property
+    def evaluator(self) -> Evaluator:
+        """An evaluator of the stack as it is now."""
+        if self._evaluator is None:
+            self._evaluator = Evaluator(self.stack)
+        return self._evaluator
+
+    def __iter__(self) -> Iterator[list[EpochRecord]]:
+        epoch = 0
+        self._finish_at(0)
+        while self._active.any():
+            epoch += 1
+            costs, rates = self.stack.run_epoch(epoch)
+            figures = self._measure()
+            records = []
+            for place in np.flatnonzero(self._active):
+                records.append(self._record(int(place), epoch, costs, rates, figures))
+                self._judge(int(place), epoch, costs[:, place], records[-1])
+            self._finish_at(epoch)
+            self._compact()
+            yield records
+
+    def _measure(self) -> dict[str, list[Figures]]:
+        replicas = self.stack.replicas
+        return {
+            part: self.evaluator.figures([getattr(r, part) for r in replicas], penalty=part == "train")
+            for part in self._parts
+        }
+
+    def _record(
+        self, place: int, epoch: int, costs: FloatArray, rates: FloatArray, figures: dict[str, list[Figures]]
+    ) -> EpochRecord:
+        taken = ~np.isnan(costs[:, place]) if np.isfinite(costs[:, place]).any() else np.ones(len(costs), bool)
+        return EpochRecord(
+            replica=self.stack.replicas[place].number,
+            epoch=epoch,
+            step=int(self.stack.steps[place]),
+            learning_rate=float(rates[np.flatnonzero(taken)[-1], place]),
+            batch_cost=float(np.mean(costs[taken, place])),
+            figures={part: values[place] for part, values in figures.items()},
+        )
+
+    # -- stopping ------------------------------------------------------------------------------
+
+    def _judge(self, place: int, epoch: int, costs: FloatArray, record: EpochRecord) -> None:
+        """Whether this replica goes on."""
+        broken = self._divergence(place, epoch, costs, record)
+        if broken:
+            self._retire(place, "diverged", epoch, epoch, reason=broken)
+            return
+        progress = self._progress[record.replica]
+        if self._early is not None:
+            figure = record.figures["dev"]
+            value = figure.error if self._early.monitor == "error" else figure.cost
+            if value < progress.best - (self._early.min_delta if progress.best_epoch else 0):
+                progress.best, progress.best_epoch = value, epoch
+                progress.theta, progress.statistics = self._rows(place)
+            elif epoch - progress.best_epoch >= self._early.patience:
+                self._retire(place, "stopped", progress.best_epoch, epoch)
+                return
+        if self._settle is not None:
+            cost = record.figures["train"].cost if "train" in record.figures else record.batch_cost
+            if abs(cost - progress.previous_cost) < self._settle:
+                self._retire(place, "settled", epoch, epoch)
+            progress.previous_cost = cost
+
+    def _divergence(self, place: int, epoch: int, costs: FloatArray, record: EpochRecord) -> str:
+        """What is no longer a number, and since when; empty while all is well."""
+        steps = len(costs)
+        wrong = np.flatnonzero(~np.isfinite(costs) & (self.stack.step_counts[:, place] > 0))
+        if wrong.size:
+            step = int(self.stack.steps[place]) - int((self.stack.step_counts[wrong[0] : steps, place] > 0).sum()) + 1
+            return f"the cost of a batch was {costs[wrong[0]]} at epoch {epoch}, step {step}"
+        for part, figure in record.figures.items():
+            if not math.isfinite(figure.cost):
+                return f"the cost of the {part} part was {figure.cost} after epoch {epoch}, step {record.step}"
+        if not record.figures and not np.isfinite(self._rows(place)[0]).all():
+            return f"a parameter was no longer finite after epoch {epoch}, step {record.step}"
+        return ""
+
+    def _finish_at(self, epoch: int) -> None:
+        """Retire the replicas whose epochs are done."""
+        for place in np.flatnonzero(self._active):
+            replica = self.stack.replicas[place]
+            if epoch >= replica.epochs:
+                best = self._progress[replica.number].best_epoch or epoch
+                self._retire(int(place), "done", best, epoch)
+
+    def _retire(self, place: int, status: str, epoch: int, epochs: int, *, reason: str = "") -> None:
+        replica = self.stack.replicas[place]
+        progress = self._progress[replica.number]
+        theta, statistics = self._rows(place)
+        if status != "diverged" and progress.theta is not None:
+            theta, statistics = progress.theta, progress.statistics
+        host = self.stack.backend.to_host
+        self.results[replica.number] = ReplicaResult(
+            replica=replica.number,
+            status=status,
+            epoch=epoch,
+            epochs=epochs,
+            step=int(self.stack.steps[place]),
+            theta=host(theta),
+            statistics=host(statistics),
+            reason=reason,
+            tensors={name: host(array[place]).astype(np.float64) for name, array in self.stack.fixed.items()},
+        )
+        self._active[place] = False
+
+    def _rows(self, place: int) -> tuple[Any, Any]:
+        return self.stack.theta[place].copy(), self.stack.statistics[place].copy()
+
+    def _compact(self) -> None:
+        """Cut those that have left out of the stack, once they are many enough to be worth new plans."""
+        going = int(self._active.sum())
+        if 0 < going < COMPACT * self.stack.R:
+            self.stack.keep(np.flatnonzero(self._active))
+            self._active = np.ones(going, bool)
+            self._evaluator = None

@@ -1,0 +1,256 @@
+"""An experiment on its data: the architecture, the targets and the scaling that its replicas need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dlrun.backend import Backend
+from dlrun.data.dataset import Dataset
+from dlrun.data.scaling import fit_scaling, fit_scalings
+from dlrun.errors import ConfigError
+from dlrun.nn.losses import LOSSES, default_loss
+from dlrun.nn.network import Architecture
+from dlrun.rng import generator
+from dlrun.training.replica import Replica, no_rows
+from dlrun.training.rows import Normalization, RowStore, one_hot_targets
+from dlrun.training.stack import Stack, StackSettings
+
+if TYPE_CHECKING:
+    from dlrun.config.schema import Experiment
+
+FloatArray = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The experiment and the data set that it names. Raises `ConfigError` where they do not fit."""
+
+    experiment: Experiment
+    dataset: Dataset
+
+    def __post_init__(self) -> None:
+        model, data = self.experiment.model, self.dataset
+        loss = LOSSES[self.loss]
+        if loss.task != data.task:
+            fitting = ", ".join(name for name, each in LOSSES.items() if each.task == data.task)
+            raise ConfigError(
+                f'model.loss = "{loss.name}" does not fit the {data.task} target {data.target_name!r}; '
+                f"should be one of {fitting}"
+            )
+        if loss.one_output and len(data.classes) != 2:
+            raise ConfigError(
+                f'model.loss = "{loss.name}" tells two classes apart, and {data.target_name!r} has '
+                f'{len(data.classes)}; should be "cross_entropy"'
+            )
+        wrong = {"classification": "mean", "regression": "majority"}[data.task]
+        if model.kind == wrong:
+            right = "majority" if wrong == "mean" else "mean"
+            raise ConfigError(f'model.kind = "{wrong}" does not fit a {data.task}; its baseline is "{right}"')
+        if model.batch_norm and self.experiment.training.batch_size == 1:
+            raise ConfigError("training.batch_size = 1 leaves batch normalization no variance; should be 2 or more")
+
+    @cached_property
+    def loss(self) -> str:
+        """The loss of the experiment, or the default for its target."""
+        return self.experiment.model.loss or default_loss(self.dataset.task, len(self.dataset.classes))
+
+    @cached_property
+    def targets(self) -> FloatArray:
+        """(n, C): 0 and 1 for classes, or the regression target as a column."""
+        data = self.dataset
+        if data.task == "regression":
+            return np.asarray(data.target, np.float64)[:, None]
+        return one_hot_targets(data.target, len(data.classes), one_output=LOSSES[self.loss].one_output)
+
+    # -- replicas ------------------------------------------------------------------------------
+
+    def replica(
+        self,
+        train: Rows,
+        dev: Rows | None = None,
+        test: Rows | None = None,
+        *,
+        number: int = 0,
+        experiment: Experiment | None = None,
+    ) -> Replica:
+        """The experiment (or a variant of it) trained on the given rows."""
+        e = experiment or self.experiment
+        keep = e.model.keep_prob
+        optimizer = e.optimizer
+        decay: Any = optimizer.decay
+        if decay.name == "cosine" and decay.epochs is None:
+            decay = decay.model_copy(update={"epochs": max(e.training.epochs, 1)})
+        return Replica(
+            number=number,
+            seed=e.seed,
+            train=train,
+            dev=no_rows() if dev is None else dev,
+            test=no_rows() if test is None else test,
+            learning_rate=optimizer.learning_rate,
+            beta1=optimizer.beta1,
+            beta2=optimizer.beta2,
+            epsilon=optimizer.epsilon,
+            weight_decay=optimizer.weight_decay,
+            decay=None if decay.name == "constant" else _Frozen(decay),
+            warmup_steps=optimizer.warmup_steps,
+            l1=e.regularization.l1,
+            l2=e.regularization.l2,
+            keep_prob=keep if isinstance(keep, tuple) else (keep,) * len(e.model.hidden),
+            initialization=e.model.initialization,
+            scale=e.model.scale,
+            epochs=e.training.epochs,
+        )
+
+    def architecture(self, replicas: Sequence[Replica]) -> Architecture:
+        """The network of a stack of these replicas: with masks and penalties where any of them has them."""
+        model, data = self.experiment.model, self.dataset
+        return Architecture(
+            inputs=data.features.shape[1],
+            outputs=self.targets.shape[1],
+            loss=self.loss,
+            hidden=tuple(model.hidden),
+            activation=model.activation,
+            bias=model.bias,
+            batch_norm=model.batch_norm,
+            dropout=tuple(any(r.keep_prob[i] < 1 for r in replicas) for i in range(len(model.hidden))),
+            l2=any(r.l2 > 0 for r in replicas),
+            l1=any(r.l1 > 0 for r in replicas),
+            feature_map=model.feature_map,
+            dtype=model.dtype,
+        )
+
+    def settings(self) -> StackSettings:
+        """What the replicas of any stack of this experiment share."""
+        e = self.experiment
+        size = e.training.batch_size
+        return StackSettings(
+            optimizer=e.optimizer.name,
+            batch_size=None if size == "full" else size,
+            shuffle=e.training.shuffle,
+            clip_norm=e.optimizer.clip_norm,
+            clip_value=e.optimizer.clip_value,
+            batch_norm_momentum=e.model.batch_norm_momentum,
+        )
+
+    # -- scaling -------------------------------------------------------------------------------
+
+    def normalization(self, rows: Sequence[Rows]) -> Normalization:
+        """The scaling of each replica, fitted on its training rows alone."""
+        data, options = self.dataset, self.experiment.data
+        scaling = fit_scalings(
+            data.features,
+            list(rows),
+            normalize=options.normalize,
+            missing=options.missing,
+            categorical=data.categorical,
+        )
+        y_shift, y_scale = self._target_scaling(rows)
+        return Normalization(scaling.fill, scaling.shift, scaling.scale, y_shift, y_scale)
+
+    def reference(self) -> Normalization:
+        """The scaling under which rows that several replicas share are stored: that of all rows."""
+        everything = np.arange(len(self.dataset), dtype=np.int64)
+        data, options = self.dataset, self.experiment.data
+        scaling = fit_scaling(
+            data.features,
+            everything,
+            normalize=options.normalize,
+            missing=options.missing,
+            categorical=data.categorical,
+        )
+        y_shift, y_scale = self._target_scaling([everything])
+        return Normalization(scaling.fill[None], scaling.shift[None], scaling.scale[None], y_shift, y_scale)
+
+    def _target_scaling(self, rows: Sequence[Rows]) -> tuple[FloatArray, FloatArray]:
+        """A regression's target is standardized with the inputs, unless data.normalize_target says otherwise."""
+        options = self.experiment.data
+        wanted = options.normalize != "none" if options.normalize_target is None else options.normalize_target
+        shape = (len(rows), self.targets.shape[1])
+        if self.dataset.task == "classification" or not wanted:
+            return np.zeros(shape), np.ones(shape)
+        means = np.array([self.targets[part].mean(axis=0) for part in rows])
+        spreads = np.array([self.targets[part].std(axis=0) for part in rows])
+        return means, np.divide(1.0, spreads, out=np.ones(shape), where=spreads > 0)
+
+    # -- stacks --------------------------------------------------------------------------------
+
+    def stack(
+        self,
+        backend: Backend,
+        replicas: Sequence[Replica],
+        *,
+        shared: RowStore | None = None,
+        theta: FloatArray | None = None,
+        statistics: FloatArray | None = None,
+        tensors: dict[str, FloatArray] | None = None,
+        threads: Any = None,
+    ) -> Stack:
+        """Replicas as one stack; on the rows of a `shared` store, or on rows stored for one replica alone."""
+        net = self.architecture(replicas)
+        normalization = self.normalization([r.train for r in replicas])
+        if shared is None and len(replicas) > 1:
+            shared = self.shared_rows(backend)
+        store = shared or RowStore(
+            backend, self.dataset.features, self.targets, normalization, net.dtype, shared=False
+        )
+        return Stack(
+            backend,
+            net,
+            self.settings(),
+            store,
+            normalization,
+            replicas,
+            theta=theta,
+            statistics=statistics,
+            tensors=self.fixed_tensors(net, replicas, normalization) if tensors is None else tensors,
+            threads=threads,
+        )
+
+    def shared_rows(self, backend: Backend) -> RowStore:
+        """The data stored once, for replicas that each scale it in their own way."""
+        dtype = self.experiment.model.dtype
+        return RowStore(backend, self.dataset.features, self.targets, self.reference(), dtype, shared=True)
+
+    def fixed_tensors(
+        self, net: Architecture, replicas: Sequence[Replica], normalization: Normalization
+    ) -> dict[str, FloatArray]:
+        """What the feature map draws from each replica's training rows, stacked (R, …)."""
+        if net.feature_map is None or net.feature_map.name != "rbf":
+            return {}
+        drawn = [
+            net.fixed_tensors(
+                normalization.apply(self.dataset.features[r.train], place),
+                generator(r.seed, r.number, "feature map"),
+            )
+            for place, r in enumerate(replicas)
+        ]
+        return {name: np.stack([each[name] for each in drawn]) for name in drawn[0]}
+
+
+class _Frozen:
+    """A decay table that can be compared and hashed by its values, so that equal replicas share a schedule."""
+
+    def __init__(self, decay: Any) -> None:
+        self._decay = decay
+        self._key = decay.model_dump_json()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._decay, name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Frozen) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+
+

@@ -1,0 +1,177 @@
+"""The rows of a data set where the backend computes, stored once for all replicas, and gathered by index.
+
+A stored row is [x (d), 1, y (C), present]: the inputs, the column of ones that carries the bias, the target, and 1.
+One more row, all zeros, is the padding of batches that are not full.
+
+Replicas differ in their scaling, since each is scaled by its own training rows. The rows of a `shared` store are
+kept under one reference scaling, which keeps large offsets out of float32 and depends on the data alone; each
+gathered batch then gets its replica's own shift and scale relative to it. A model trained by itself stores its rows
+under its own scaling, and nothing is left to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dlrun.backend import Array, Backend
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """Per replica: x → (x or fill where missing − shift)·scale and y → (y − y_shift)·y_scale.
+
+    fill, shift, scale (R, d); y_shift, y_scale (R, C).
+    """
+
+    fill: FloatArray
+    shift: FloatArray
+    scale: FloatArray
+    y_shift: FloatArray
+    y_scale: FloatArray
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Normalization:
+        """That of the given replicas."""
+        return Normalization(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+    @property
+    def alike(self) -> bool:
+        """Whether all replicas are scaled by the same numbers."""
+        return all((getattr(self, name) == getattr(self, name)[:1]).all() for name in self.__dataclass_fields__)
+
+    def apply(self, features: FloatArray, replica: int = 0) -> FloatArray:
+        """Rows (n, d) as replica r sees them, in float64 on the host."""
+        filled = np.where(np.isnan(features), self.fill[replica], features)
+        return np.asarray((filled - self.shift[replica]) * self.scale[replica])
+
+
+class RowStore:
+    """Rows on the device. `gather` copies a batch of every replica into a buffer and scales it there."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        features: FloatArray,  # (n, d), NaN where missing
+        targets: FloatArray,  # (n, C)
+        reference: Normalization,
+        dtype: str,
+        *,
+        shared: bool,
+    ) -> None:
+        self._backend = backend
+        self.dtype = np.dtype(dtype)
+        n, d = features.shape
+        self.padding = n
+        self.inputs, self.outputs = d, targets.shape[1]
+        self.width = d + 1 + self.outputs + 1
+        if shared:  # a column that the reference blanks out may still speak to a replica
+            reference = replace(reference, scale=np.where(reference.scale == 0, 1.0, reference.scale))
+        self._reference = reference
+        rows = np.zeros((n + 1, self.width))
+        x = features if shared else np.where(np.isnan(features), reference.fill[0], features)
+        rows[:n, :d] = (x - reference.shift[0]) * reference.scale[0]
+        rows[:n, d] = 1
+        rows[:n, d + 1 : -1] = (targets - reference.y_shift[0]) * reference.y_scale[0]
+        rows[:n, -1] = 1
+        self.shared = shared
+        self.missing = bool(np.isnan(rows).any())
+        self.rows = backend.to_device(rows, self.dtype)
+
+    def adjustment(self, normalization: Normalization) -> Adjustment | None:
+        """What scales gathered batches of these replicas; None where rows are stored as they are needed."""
+        if not self.shared:
+            return None
+        reference = self._reference
+        R, one = len(normalization.shift), (len(normalization.shift), 1)
+        shift = np.concatenate(
+            [
+                (normalization.shift - reference.shift) * reference.scale,
+                np.zeros(one),
+                (normalization.y_shift - reference.y_shift) * reference.y_scale,
+                np.zeros(one),
+            ],
+            axis=1,
+        )
+        scale = np.concatenate(
+            [
+                normalization.scale / reference.scale,
+                np.ones(one),
+                normalization.y_scale / reference.y_scale,
+                np.ones(one),
+            ],
+            axis=1,
+        )
+        fill = np.zeros((R, self.width))
+        fill[:, : self.inputs] = (normalization.fill - reference.shift) * reference.scale
+        if not self.missing and not shift.any() and (scale == 1).all():
+            return None
+        to_device = self._backend.to_device
+        return Adjustment(
+            shift=to_device(shift[:, None, :], self.dtype),
+            scale=to_device(scale[:, None, :], self.dtype),
+            fill=to_device(fill[:, None, :], self.dtype) if self.missing else None,
+        )
+
+
+@dataclass(frozen=True)
+class Adjustment:
+    """Shift and scale (R, 1, D) of gathered rows relative to the stored ones, and what stands for missing values."""
+
+    shift: Array
+    scale: Array
+    fill: Array | None
+
+
+class BatchBuffer:
+    """Room for one batch of every replica (R, B, D), seen as x, y and present."""
+
+    def __init__(self, backend: Backend, store: RowStore, adjustment: Adjustment | None, R: int, B: int) -> None:
+        self._backend, self._store, self._adjustment = backend, store, adjustment
+        self.array = backend.zeros((R, B, store.width), store.dtype)
+        d = store.inputs
+        self.x = self.array[:, :, : d + 1]
+        self.y = self.array[:, :, d + 1 : -1]
+        self.present = self.array[:, :, -1:]
+        self._absent = backend.empty(self.array.shape, bool) if adjustment and adjustment.fill is not None else None
+
+    def gather(self, index: Array) -> None:
+        """Copy the rows `index` (R, B) in, and scale them."""
+        self._backend.take(self._store.rows, index, self.array)
+        change = self._adjustment
+        if change is None:
+            return
+        xp = self._backend.xp
+        if change.fill is not None:
+            xp.isnan(self.array, out=self._absent)
+            xp.copyto(self.array, change.fill, where=self._absent)
+        xp.subtract(self.array, change.shift, self.array)
+        xp.multiply(self.array, change.scale, self.array)
+
+
+def batch_index(
+    orders: list[npt.NDArray[np.int64]], batch_size: int, padding: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Each replica's rows in their order, cut into batches.
+
+    Returns row numbers (S, R, B), padded with `padding`, and how many rows are real (S, R).
+    """
+    longest = max(len(order) for order in orders)
+    S = -(-longest // batch_size)
+    table = np.full((len(orders), S * batch_size), padding, np.int64)
+    for r, order in enumerate(orders):
+        table[r, : len(order)] = order
+    lengths = np.array([len(order) for order in orders])
+    counts = np.clip(lengths[None, :] - np.arange(S)[:, None] * batch_size, 0, batch_size)
+    return np.ascontiguousarray(table.reshape(len(orders), S, batch_size).swapaxes(0, 1)), counts
+
+
+def one_hot_targets(target: npt.NDArray[Any], classes: int, *, one_output: bool) -> FloatArray:
+    """Class codes as (n, C) rows of 0 and 1, or (n, 1) where one output tells two classes apart."""
+    if one_output:
+        return np.asarray(target, np.float64)[:, None]
+    return np.eye(classes)[target]

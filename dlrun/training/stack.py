@@ -1,0 +1,313 @@
+"""A stack: replicas of one architecture trained at once, on one leading axis.
+
+Each replica has its own rows, order, masks, scaling and hyperparameters, and each gets the result that it would
+get alone: nothing but the shape of the arrays depends on who else is in the stack.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dlrun.backend import Array, Backend
+from dlrun.graph.elementwise import ElementwiseProgram
+from dlrun.graph.node import placeholder
+from dlrun.graph.plan import Plan
+from dlrun.graph.shaping import pack
+from dlrun.nn.losses import LOSSES
+from dlrun.nn.network import Architecture, NetworkGraph
+from dlrun.optim.optimizers import OPTIMIZERS, Hyperparameters
+from dlrun.optim.schedules import learning_rates
+from dlrun.optim.stepper import Stepper
+from dlrun.rng import fold_in, generator, permutations, stream_keys
+from dlrun.training.dropout import DropoutMasks
+from dlrun.training.replica import Replica
+from dlrun.training.rows import Adjustment, BatchBuffer, Normalization, RowStore, batch_index
+
+FloatArray = npt.NDArray[np.float64]
+CHECK_EVERY = 64  # steps between looks at whether any replica still has a finite cost
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackSettings:
+    """What all replicas of a stack share besides the architecture."""
+
+    optimizer: str = "adam"
+    batch_size: int | None = 64  # None is full batches
+    shuffle: bool = True
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    batch_norm_momentum: float = 0.9
+
+
+class _BatchPlan:
+    """Everything bound for one batch shape (R, B): the gathered rows, masks, forward and backward sweep."""
+
+    def __init__(self, stack: Stack, B: int, *, even: bool) -> None:
+        backend, net, R = stack.backend, stack.net, stack.R
+        self.even = even
+        graph = NetworkGraph(net, R, B, training=True, even=even)
+        self.buffer = BatchBuffer(backend, stack.store, stack.adjustment, R, B)
+        dtype = stack.store.dtype
+        arrays: dict[str, Array] = {"x": self.buffer.x, "y": self.buffer.y, **net.block_views(stack.theta)}
+        self.weight = arrays["weight"] = backend.zeros((R, B, 1), dtype)
+        arrays["present"] = self.buffer.present
+        self.penalty = {name: backend.zeros((R, 1, 1), dtype) for name in ("l2", "l1") if getattr(net, name)}
+        masks = {
+            layer: backend.zeros((R, B, width), dtype)
+            for layer, width in enumerate(net.hidden, start=1)
+            if f"mask{layer}" in graph.leaves
+        }
+        arrays |= self.penalty | {f"mask{layer}": mask for layer, mask in masks.items()} | stack.fixed
+        self.masks = DropoutMasks(backend, stack.keys, [r.keep_prob for r in stack.replicas], masks) if masks else None
+        assert graph.gradient is not None
+        fetches, targets = [graph.cost, graph.gradient], {graph.gradient: stack.gradient}
+        if net.batch_norm:
+            packed = pack([graph.batch_statistics[name] for name, _ in net.statistics])
+            fetches.append(packed)
+            targets[packed] = stack.batch_statistics
+        self.plan = Plan(backend, fetches, graph.bindings(arrays), targets)
+        self.cost = self.plan.outputs[graph.cost].reshape(R)
+
+    def set_counts(self, backend: Backend, counts: npt.NDArray[np.int64], replicas: Sequence[Replica]) -> None:
+        """m of each replica's batch: the divisor of its penalty, and of its cost where rows are padded."""
+        m = np.maximum(counts, 1).astype(np.float64)
+        for name, array in self.penalty.items():
+            factor = np.array([getattr(r, name) for r in replicas]) / (2 * m)
+            backend.xp.copyto(array, backend.to_device(factor[:, None, None], array.dtype))
+        if not self.even:
+            share = backend.to_device((1 / m)[:, None, None], self.weight.dtype)
+            self._share = share
+
+    def weigh(self, xp: Any) -> None:
+        """Weights of a padded batch: 1/m for its rows, 0 for padding."""
+        if not self.even:
+            xp.multiply(self.buffer.present, self._share, self.weight)
+
+
+class Stack:
+    """R replicas on a backend: parameters, optimizer state, plans. Rows of `theta` are replicas, in order."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        net: Architecture,
+        settings: StackSettings,
+        store: RowStore,
+        normalization: Normalization,
+        replicas: Sequence[Replica],
+        *,
+        theta: FloatArray | None = None,
+        statistics: FloatArray | None = None,
+        tensors: Mapping[str, FloatArray] | None = None,
+        threads: Executor | None = None,
+    ) -> None:
+        self.backend, self.net, self.settings, self.store = backend, net, settings, store
+        self.replicas, self.normalization, self.threads = list(replicas), normalization, threads
+        self.R = len(replicas)
+        dtype = store.dtype
+        first = [self._first_row(r) for r in replicas] if theta is None else theta
+        self.theta = backend.to_device(np.stack(list(first)), dtype)
+        running = net.initial_statistics()
+        first_statistics = np.stack([running] * self.R) if statistics is None else statistics
+        self.statistics = backend.to_device(first_statistics, dtype)
+        host = tensors or {}
+        self.fixed: dict[str, Array] = {name: backend.to_device(value, dtype) for name, value in host.items()}
+        self.steps = np.zeros(self.R, np.int64)  # updates made so far
+        self.step_counts = np.zeros((0, self.R), np.int64)  # rows in each batch of the last epoch (S, R)
+        self.adjustment: Adjustment | None = store.adjustment(normalization)
+        self._allocate(None)
+
+    def _first_row(self, replica: Replica) -> FloatArray:
+        random = generator(replica.seed, replica.number, "initial weights")
+        return np.asarray(self.net.initial_row(replica.initialization, replica.scale, random))
+
+    def _allocate(self, state: Mapping[str, Array] | None) -> None:
+        """Gradient, optimizer and empty plan caches for the present θ."""
+        backend, settings, dtype = self.backend, self.settings, self.store.dtype
+        self.gradient = backend.zeros(self.theta.shape, dtype)
+        self.batch_statistics = backend.zeros(self.statistics.shape, dtype)
+        self.stepper = Stepper(
+            backend,
+            OPTIMIZERS[settings.optimizer],
+            self.theta,
+            self.gradient,
+            clip_norm=settings.clip_norm,
+            clip_value=settings.clip_value,
+            state=state,
+        )
+        self.hyperparameters = Hyperparameters.of(
+            self.R,
+            **{
+                name: np.array([getattr(r, name) for r in self.replicas])
+                for name in ("learning_rate", "beta1", "beta2", "epsilon", "weight_decay")
+            },
+        )
+        seeds, numbers = [r.seed for r in self.replicas], [r.number for r in self.replicas]
+        self._order_keys = stream_keys(seeds, numbers, "batch order")
+        self.keys = stream_keys(seeds, numbers, "dropout")
+        self._plans: dict[tuple[int, bool], _BatchPlan] = {}
+        self._running = self._running_averages() if self.net.batch_norm else None
+        self._whole_batch: int | None = None
+
+    def _running_averages(self) -> tuple[ElementwiseProgram, Array]:
+        """running ← running + w·(batch − running), w per replica."""
+        dtype = self.store.dtype
+        running, batch, w = (placeholder((None, None), dtype) for _ in range(3))
+        weight = self.backend.zeros((self.R, 1), dtype)
+        program = ElementwiseProgram(
+            self.backend,
+            [(running + w * (batch - running), self.statistics)],
+            {running: self.statistics, batch: self.batch_statistics, w: weight},
+        )
+        return program, weight
+
+    @cached_property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """The number of training rows of each replica."""
+        return np.array([len(r.train) for r in self.replicas])
+
+    def batch_rows(self) -> int:
+        """B: rows per batch of the replica that has most."""
+        longest = int(self.lengths.max())
+        return longest if self.settings.batch_size is None else min(self.settings.batch_size, longest)
+
+    # -- one epoch -----------------------------------------------------------------------------
+
+    def epoch_rows(self, epoch: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Row numbers (S, R, B) and counts of real rows (S, R) of an epoch, from (seed, replica, epoch) alone.
+
+        Full batches keep their rows' order, which changes nothing but rounding.
+        """
+        B = self.batch_rows()
+        if self.settings.shuffle and (self.lengths > B).any():
+            places = permutations(fold_in(self._order_keys, epoch), self.lengths)
+            orders = [r.train[places[i, : len(r.train)]] for i, r in enumerate(self.replicas)]
+        else:
+            orders = [r.train for r in self.replicas]
+        index, counts = batch_index(orders, B, self.store.padding)
+        if self.net.batch_norm:  # one row has no variance: such a last batch waits for the next order
+            counts = np.where((counts == 1) & (self.lengths > 1), 0, counts)
+        return index, counts
+
+    def learning_rates(self, epoch: int, t: FloatArray) -> FloatArray:
+        """α (S, R) of an epoch's steps t."""
+        rates = np.empty(t.shape)
+        groups: dict[Any, list[int]] = {}
+        for r, replica in enumerate(self.replicas):
+            groups.setdefault((replica.decay, replica.warmup_steps, len(replica.train)), []).append(r)
+        for (decay, warmup, rows), members in groups.items():
+            alpha = self.hyperparameters.learning_rate[members]
+            steps = t[:, members]
+            rates[:, members] = (
+                learning_rates(decay, alpha, epoch=epoch, steps=steps, rows=rows, warmup_steps=warmup)
+                if decay is not None or warmup
+                else np.broadcast_to(alpha, steps.shape)
+            )
+        return rates
+
+    def run_epoch(self, epoch: int) -> tuple[FloatArray, FloatArray]:
+        """Train through the rows once. Returns batch costs (S, R), without penalty, and learning rates (S, R)."""
+        backend = self.backend
+        index, counts = self.epoch_rows(epoch)
+        self.step_counts = counts
+        taken = counts > 0
+        t = self.steps + np.maximum(np.cumsum(taken, axis=0), 1)
+        rates = self.learning_rates(epoch, t.astype(np.float64))
+        coefficients = self.stepper.coefficients(t.astype(np.float64), rates, self.hyperparameters)
+        costs = backend.zeros(taken.shape, self.store.dtype)
+        weights = self._averaging_weights(t) if self._running else None
+        epoch_keys = fold_in(backend.to_device(self.keys, np.uint64), epoch, backend.xp)
+        with backend.quiet():
+            for s in range(len(index)):
+                batch = self._batch(index[s], counts[s])
+                if batch.masks is not None:
+                    batch.masks.draw(epoch_keys, s)
+                batch.weigh(backend.xp)
+                batch.plan.run()
+                backend.xp.copyto(costs[s], batch.cost)
+                self._update(coefficients[s], weights[s] if weights is not None else None, taken[s])
+                if s % CHECK_EVERY == CHECK_EVERY - 1 and not bool(backend.xp.isfinite(costs[s]).any()):
+                    taken, t, rates = taken[: s + 1], t[: s + 1], rates[: s + 1]
+                    costs, self.step_counts = costs[: s + 1], counts[: s + 1]
+                    break  # every replica has diverged
+        self.steps = self.steps + taken.sum(axis=0)
+        host = backend.to_host(costs).astype(np.float64)
+        return np.where(taken, host, np.nan), rates
+
+    def _batch(self, index: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> _BatchPlan:
+        """The plan for this batch with its rows gathered."""
+        B = int(counts.max())
+        even = bool((counts == B).all())
+        plan = self._plans.get((B, even))
+        if plan is None:
+            plan = self._plans[B, even] = _BatchPlan(self, B, even=even)
+            plan.set_counts(self.backend, counts, self.replicas)
+        elif not even:
+            plan.set_counts(self.backend, counts, self.replicas)
+        if self.settings.batch_size is None and self._whole_batch == B:
+            return plan  # the same rows as in the epoch before
+        self._whole_batch = B
+        rows = index if index.shape[1] == B else np.ascontiguousarray(index[:, :B])
+        plan.buffer.gather(rows if self.backend.name == "cpu" else self.backend.to_device(rows))
+        return plan
+
+    def _averaging_weights(self, t: npt.NDArray[np.int64]) -> Array:
+        """(1−β)/(1−βᵗ): with these weights a running average is the bias-corrected one, v/(1−βᵗ)."""
+        beta = self.settings.batch_norm_momentum
+        return self.backend.to_device(((1 - beta) / (1 - beta**t))[..., None], self.store.dtype)
+
+    def _update(self, coefficients: Array, weight: Array | None, taken: npt.NDArray[np.bool_]) -> None:
+        """One step of the optimizer; replicas without a row in this batch keep everything as it was."""
+        idle = np.flatnonzero(~taken)
+        kept = [(a, a[idle].copy()) for a in self._state_arrays()] if idle.size else []
+        self.stepper.step(coefficients, self.threads)
+        if self._running is not None and weight is not None:
+            program, place = self._running
+            self.backend.xp.copyto(place, weight)
+            program.run()
+        for array, rows in kept:
+            array[idle] = rows
+
+    def _state_arrays(self) -> list[Array]:
+        return [self.theta, self.statistics, *self.stepper.state.values()]
+
+    # -- leaving -------------------------------------------------------------------------------
+
+    def keep(self, places: npt.NDArray[np.int64]) -> None:
+        """Go on with the replicas at these places only; their numbers are untouched."""
+        at = places if self.backend.name == "cpu" else self.backend.to_device(places)
+        state = {slot: array[at].copy() for slot, array in self.stepper.state.items()}
+        self.theta = self.theta[at].copy()
+        self.statistics = self.statistics[at].copy()
+        self.fixed = {name: array[at].copy() for name, array in self.fixed.items()}
+        self.replicas = [self.replicas[place] for place in places]
+        self.normalization = self.normalization.take(places)
+        self.adjustment = self.store.adjustment(self.normalization)
+        self.steps = self.steps[places]
+        self.R = len(places)
+        self.__dict__.pop("lengths", None)
+        self._allocate(state)
+
+    @property
+    def mean_loss(self) -> bool:
+        """Whether a cost is a mean over rows, or a sum."""
+        return LOSSES[self.net.loss].mean
+
+    @property
+    def bytes(self) -> int:
+        """Memory of parameters, state and plans."""
+        arrays = [self.gradient, *self._state_arrays()]
+        return sum(math.prod(a.shape) * a.dtype.itemsize for a in arrays) + sum(
+            plan.plan.bytes + plan.buffer.array.nbytes for plan in self._plans.values()
+        )
+
+
+
