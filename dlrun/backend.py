@@ -45,13 +45,18 @@ class Backend:
         return self.xp.zeros(shape, dtype)
 
     def scalar(self, value: float, dtype: Any) -> Any:
-        """A number as kernels take it fastest: an array without axes; a plain number on a GPU."""
+        """A number as kernels take it fastest: an array without axes; a NumPy scalar on a GPU."""
         return np.asarray(value, dtype)
 
     def to_device(self, host: Any, dtype: Any = None) -> Array:
         """A copy of a host array (or number, or list) where this backend computes."""
         if isinstance(host, self.array_type) and self.array_type is not np.ndarray:
-            raise MachineError(f"to_device got a {type(host).__name__}: it is on the device already")
+            raise MachineError(f"to_device got a {self._name_of(type(host))}: it is on the device already")
+        if hasattr(host, "__cuda_array_interface__"):
+            raise MachineError(
+                f"to_device of the {self.name} backend takes arrays of the host and was given "
+                f"{self._name_of(type(host))}"
+            )
         return self.xp.array(np.asarray(host), dtype=dtype)
 
     def to_host(self, array: Array) -> np.ndarray[Any, Any]:
@@ -62,9 +67,14 @@ class Backend:
     def check(self, array: Any) -> None:
         """Raise `MachineError` unless the array lives where this backend computes."""
         if not isinstance(array, self.array_type):
-            expected = f"{self.array_type.__module__}.{self.array_type.__name__}"
-            found = f"{type(array).__module__}.{type(array).__name__}"
-            raise MachineError(f"the {self.name} backend computes with {expected} and was given {found}")
+            raise MachineError(
+                f"the {self.name} backend computes with {self._name_of(self.array_type)} "
+                f"and was given {self._name_of(type(array))}"
+            )
+
+    @staticmethod
+    def _name_of(kind: type) -> str:
+        return f"{kind.__module__}.{kind.__qualname__}"
 
     def pointer(self, array: Array) -> int:
         """The address of an array's first element: equal for a view and what it views."""
@@ -97,9 +107,7 @@ class Backend:
 
     def _multipliable(self, x: Array) -> tuple[Array, list[Call]]:
         """BLAS reads matrices, not views that repeat an element: those are copied first."""
-        if not any(
-            stride == 0 < extent - 1 for stride, extent in zip(x.strides[-2:], x.shape[-2:], strict=True)
-        ):
+        if not any(stride == 0 < extent - 1 for stride, extent in zip(x.strides[-2:], x.shape[-2:], strict=True)):
             return x, []
         plain = self.empty(x.shape, x.dtype)
         return plain, [partial(self.xp.copyto, plain, x)]
@@ -122,9 +130,15 @@ class Backend:
         """out ← max x over `axes`, which are kept as ones in `out`."""
         return partial(np.maximum.reduce, x, axis=axes, out=out, keepdims=True)
 
-    def bind_take(self, rows: Array, index: Array, out: Array) -> Call:
+    def bind_reduction(self, name: str, x: Array, axes: tuple[int, ...], out: Array) -> Call:
+        """out ← `xp.name` of x over `axes`, which are kept as ones in `out`."""
+        if not axes:
+            return partial(self.xp.copyto, out, x)
+        return partial(getattr(self.xp, name), x, axis=axes, out=out, keepdims=True)
+
+    def take(self, rows: Array, index: Array, out: Array) -> None:
         """out[r, i, :] ← rows[index[r, i], :]; indices are trusted to be in range."""
-        return partial(rows.take, index, 0, out, "clip")
+        rows.take(index, 0, out, "clip")
 
 
 class GpuBackend(Backend):
@@ -137,7 +151,8 @@ class GpuBackend(Backend):
         self.array_type = cupy.ndarray
 
     def scalar(self, value: float, dtype: Any) -> Any:
-        return np.dtype(dtype).type(value).item()
+        """Passed with the kernel's other arguments, not read from memory, and of its own type, unlike a plain float."""
+        return np.dtype(dtype).type(value)
 
     def to_host(self, array: Array) -> np.ndarray[Any, Any]:
         self.check(array)
@@ -153,16 +168,17 @@ class GpuBackend(Backend):
         return contextlib.nullcontext()
 
     def bind_matmul(self, a: Array, b: Array, out: Array) -> list[Call]:
+        """cuBLAS takes plain matrices alone: CuPy copies transposed stacks, and an `out` with gaps, by itself."""
         return [partial(self.xp.matmul, a, b, out=out)]
 
     def bind_sum(self, x: Array, axes: tuple[int, ...], out: Array) -> Call:
-        return partial(self.xp.sum, x, axis=axes, out=out, keepdims=True)
+        return self.bind_reduction("sum", x, axes, out)
 
     def bind_max(self, x: Array, axes: tuple[int, ...], out: Array) -> Call:
-        return partial(self.xp.amax, x, axis=axes, out=out, keepdims=True)
+        return self.bind_reduction("max", x, axes, out)
 
-    def bind_take(self, rows: Array, index: Array, out: Array) -> Call:
-        return partial(self.xp.take, rows, index, 0, out)
+    def take(self, rows: Array, index: Array, out: Array) -> None:
+        self.xp.take(rows, index, 0, out)
 
 
 def describe_devices() -> dict[str, Any]:
@@ -170,7 +186,7 @@ def describe_devices() -> dict[str, Any]:
     found: dict[str, Any] = {"gpu": False, "reason": "", "device": None, "cuda": None, "cupy": None}
     try:
         import cupy
-    except ImportError as error:
+    except Exception as error:  # not installed, or its libraries do not load
         extra = "pip install 'dlrun[cuda12]' or 'dlrun[cuda13]'"
         found["reason"] = f"CuPy cannot be imported ({error}); for an NVIDIA GPU: {extra}"
         return found
@@ -182,9 +198,7 @@ def describe_devices() -> dict[str, Any]:
             found["device"] = properties["name"].decode(errors="replace")
             version = cupy.cuda.runtime.runtimeGetVersion()
             found["cuda"] = f"{version // 1000}.{version % 1000 // 10}"
-            cupy.zeros(
-                1
-            ).sum().item()  # a first kernel: finds a runtime without a compiler or a broken driver
+            cupy.ones(1).sum().item()  # a first kernel: finds a runtime without a compiler or a broken driver
     except Exception as error:  # whatever the driver raises, the CPU remains
         found["reason"] = f"CuPy {cupy.__version__} finds no usable device: {error}"
         return found
