@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from dlrun.backend import Array, Backend, Call
-from dlrun.graph.node import Node, Op, apply, register
+from dlrun.graph.node import Node, Op, apply, checked_dtype, register
 from dlrun.graph.shapes import broadcast_inputs, floating, numeric, promoted, same, truth
 
 _KEYWORD_OUT = ("maximum", "minimum")  # NumPy deprecates a third positional argument of these
@@ -21,9 +21,7 @@ Rule = Callable[[Node, Node], tuple[Node | None, ...]]
 def ufunc(name: str) -> Callable[[Backend, Array, tuple[Array, ...], Mapping[str, Any]], list[Call]]:
     """A kernel that is one universal function of NumPy and CuPy."""
 
-    def bind(
-        backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Mapping[str, Any]
-    ) -> list[Call]:
+    def bind(backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Mapping[str, Any]) -> list[Call]:
         if len(inputs) == 2 and name not in _KEYWORD_OUT:
             return [partial(getattr(backend.xp, name), *inputs, out)]  # a fifth of a microsecond faster
         return [partial(getattr(backend.xp, name), *inputs, out=out)]
@@ -42,7 +40,8 @@ def elementwise(
 ) -> Op:
     bind = ufunc(kernel) if isinstance(kernel, str) else kernel
     shape = same if unary else broadcast_inputs
-    return register(Op(name, shape, dtype, bind, gradient, in_place=in_place, elementwise=True))
+    floats = dtype is floating
+    return register(Op(name, shape, dtype, bind, gradient, in_place=in_place, elementwise=True, floats=floats))
 
 
 def _no_gradient(node: Node, g: Node) -> tuple[None, ...]:
@@ -74,8 +73,13 @@ def _power_gradient(node: Node, g: Node) -> tuple[Node | None, Node | None]:
     """d(aᵇ) = b·aᵇ⁻¹ da + aᵇ·ln a db; the second only where b varies, since ln a needs a > 0."""
     base, exponent = node.inputs
     if exponent.op != "constant":
-        return g * exponent * base ** (exponent - 1.0), g * node * log(base)
-    return g * exponent * base ** (exponent - 1), None
+        return g * exponent * base ** (exponent - 1), g * node * log(base)
+    if exponent.rank > 0:
+        return g * exponent * base ** (exponent - 1), None
+    p = exponent.value.item()
+    if p in (0, 1):
+        return (g if p else None), None
+    return g * (p * base ** (p - 1)), None
 
 
 elementwise("power", "power", _power_gradient)
@@ -117,18 +121,14 @@ elementwise("cos", "cos", lambda node, g: (-g * sin(node.inputs[0]),), unary=Tru
 elementwise("tanh", "tanh", lambda node, g: (g * (1 - square(node)),), unary=True, dtype=floating)
 
 
-def _bind_step(
-    backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Mapping[str, Any]
-) -> list[Call]:
+def _bind_step(backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Mapping[str, Any]) -> list[Call]:
     """Compare, then widen: faster than a comparison that casts as it goes."""
     above = backend.empty(out.shape, bool)
     zero = backend.scalar(0, inputs[0].dtype)
     return [partial(backend.xp.greater, inputs[0], zero, above), partial(backend.xp.copyto, out, above)]
 
 
-def _bind_sigmoid(
-    backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Mapping[str, Any]
-) -> list[Call]:
+def _bind_sigmoid(backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Mapping[str, Any]) -> list[Call]:
     """1/(1+e^−x): exact to rounding also where e^−x overflows to infinity."""
     xp = backend.xp
     return [
@@ -146,17 +146,13 @@ def _bind_softplus(
     return [partial(backend.xp.logaddexp, inputs[0], backend.scalar(0, out.dtype), out)]
 
 
-def _bind_cast(
-    backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Mapping[str, Any]
-) -> list[Call]:
+def _bind_cast(backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Mapping[str, Any]) -> list[Call]:
     return [partial(backend.xp.copyto, out, inputs[0], casting="unsafe")]
 
 
 elementwise("step", _bind_step, _no_gradient, unary=True, dtype=floating, in_place=False)
 elementwise("sigmoid", _bind_sigmoid, lambda node, g: (g * (node * (1 - node)),), unary=True, dtype=floating)
-elementwise(
-    "softplus", _bind_softplus, lambda node, g: (g * sigmoid(node.inputs[0]),), unary=True, dtype=floating
-)
+elementwise("softplus", _bind_softplus, lambda node, g: (g * sigmoid(node.inputs[0]),), unary=True, dtype=floating)
 elementwise(
     "cast",
     _bind_cast,
@@ -167,9 +163,7 @@ elementwise(
 )
 
 
-def _bind_where(
-    backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Mapping[str, Any]
-) -> list[Call]:
+def _bind_where(backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Mapping[str, Any]) -> list[Call]:
     condition, a, b = inputs
     copy = backend.xp.copyto
     return [partial(copy, out, b), partial(copy, out, a, where=condition)]
@@ -344,6 +338,4 @@ def leaky_relu(x: Node, slope: float = 0.01) -> Node:
 
 def cast(x: Any, dtype: Any) -> Node:
     """The same values in another type, as C casts them"""
-    from dlrun.graph.node import _dtype
-
-    return apply("cast", x, to=_dtype(dtype))
+    return apply("cast", x, to=checked_dtype(dtype))

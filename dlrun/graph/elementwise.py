@@ -40,12 +40,16 @@ class ElementwiseProgram:
     ) -> None:
         self._backend = backend
         self._bindings = bindings
-        self._targets = {expression: array for expression, array in assignments}
-        order = topological_order([expression for expression, _ in assignments])
+        self._targets = dict(assignments)
+        if len(self._targets) < len(assignments) or not all(node.inputs for node in self._targets):
+            raise GraphError("each target needs an expression of its own, which is more than a leaf")
+        order = topological_order(list(self._targets))
         self._steps = [node for node in order if node.inputs]
-        for node in self._steps:
-            if not OPS[node.op].elementwise:
+        for node in order:
+            if node.inputs and not OPS[node.op].elementwise:
                 raise GraphError(f"{node.name}: {node.op} is not an element-wise operation")
+            if not node.inputs and node not in bindings and (node.op != "constant" or node.rank > 0):
+                raise GraphError(f"{node.name} ({node.op}) has no value: bind it to an array")
         self._last_use = self._lifetimes()
         shape = next(iter(self._targets.values())).shape if assignments else (0, 0)
         self._tiles = [self._bind_tile(rows, columns) for rows, columns in self._cut(shape, tile)]
@@ -73,9 +77,7 @@ class ElementwiseProgram:
         if tile <= P:
             pieces = -(-P // tile)
             width = -(-P // pieces)
-            return [
-                (slice(r, r + 1), slice(c, min(c + width, P))) for r in range(R) for c in range(0, P, width)
-            ]
+            return [(slice(r, r + 1), slice(c, min(c + width, P))) for r in range(R) for c in range(0, P, width)]
         height = max(1, tile // P)
         return [(slice(r, min(r + height, R)), slice(0, P)) for r in range(0, R, height)]
 
@@ -88,48 +90,39 @@ class ElementwiseProgram:
 
     def _bind_tile(self, rows: slice, columns: slice) -> list[Call]:
         """The calls of one tile. Scratch arrays die with their last use and are reused."""
-        target_of = {id(array): node for node, array in self._targets.items()}
-        arrays: dict[Node, Any] = {}
-        for node, array in self._bindings.items():
-            r = rows if array.shape[0] != 1 else slice(None)
-            arrays[node] = array[r, columns if array.shape[1] != 1 else slice(None)]
-        free: list[Array] = []
-        scratch: set[Node] = set()
+        arrays: dict[Node, Any] = {node: _part(array, rows, columns) for node, array in self._bindings.items()}
+        places = {node: _part(array, rows, columns) for node, array in self._targets.items()}
+        scratch = _Scratch(self._backend, (rows.stop - rows.start, columns.stop - columns.start))
+        late: list[Node] = []
         calls: list[Call] = []
-        late: list[tuple[Array, Array]] = []
         for position, node in enumerate(self._steps):
+            op = OPS[node.op]
             operands = tuple(self._operand(x, arrays) for x in node.inputs)
-            dying = [x for x in dict.fromkeys(node.inputs) if x in scratch and self._last_use[x] == position]
-            target = self._targets.get(node)
-            if target is not None and not self._read_later(target, target_of, position):
-                out = target[rows, columns]
-            elif self._is_row_constant(node, arrays):
+            dying = [x for x in dict.fromkeys(node.inputs) if self._last_use[x] == position]
+            if node in places and self._is_free(node, position if op.in_place else position - 1):
+                out = places[node]
+            elif node not in places and self._is_row_constant(node, arrays):
                 out = self._backend.empty(_row_shape(operands), node.dtype)
-            elif dying:
-                out = arrays[dying[0]]
-                scratch.discard(dying.pop(0))
-                scratch.add(node)
             else:
-                shape = (rows.stop - rows.start, columns.stop - columns.start)
-                out = free.pop() if free else self._backend.empty(shape, node.dtype)
-                scratch.add(node)
-            if target is not None and out.shape == target[rows, columns].shape and node in scratch:
-                late.append((target[rows, columns], out))
-                scratch.discard(node)  # its memory is needed until the end
+                out = scratch.take(node, [arrays[x] for x in dying if scratch.owns(x)] if op.in_place else [])
+                if node in places:
+                    late.append(node)
+                    scratch.keep(node)
             arrays[node] = out
-            bind = OPS[node.op].bind
-            assert bind is not None
-            calls += bind(self._backend, out, operands, node.attributes)
+            assert op.bind is not None
+            calls += op.bind(self._backend, out.reshape(()) if out.size == 1 else out, operands, node.attributes)
             for x in dying:
-                scratch.discard(x)
-                free.append(arrays[x])
-        for place, value in late:
-            calls += [_copy(self._backend, place, value)]
+                scratch.release(x)
+        for node in late:
+            value = self._operand(node, arrays)
+            calls.append(partial(self._backend.xp.copyto, places[node], value))
         return calls
 
-    def _read_later(self, target: Array, target_of: dict[int, Node], position: int) -> bool:
-        leaves = [node for node, array in self._bindings.items() if array is target]
-        return any(self._last_use.get(leaf, -1) > position for leaf in leaves)
+    def _is_free(self, node: Node, position: int) -> bool:
+        """Whether the node can be computed in its target: no old value there is read after the position."""
+        target = self._targets[node]
+        leaves = [leaf for leaf, array in self._bindings.items() if array is target]
+        return target.dtype == node.dtype and all(self._last_use.get(leaf, -1) <= position for leaf in leaves)
 
     def _operand(self, node: Node, arrays: Mapping[Node, Any]) -> Any:
         if node.op == "constant" and node.value.ndim == 0:
@@ -139,17 +132,55 @@ class ElementwiseProgram:
 
     def _is_row_constant(self, node: Node, arrays: Mapping[Node, Any]) -> bool:
         """Whether every operand is constant along the rows, so that one number per row is enough."""
-        return node not in self._targets and all(
-            x.op == "constant" or arrays[x].shape[1] == 1 for x in node.inputs
-        )
+        return node not in self._targets and all(x.op == "constant" or arrays[x].shape[1] == 1 for x in node.inputs)
 
 
 def _row_shape(operands: Sequence[Any]) -> tuple[int, int]:
     return (max((x.shape[0] for x in operands if getattr(x, "ndim", 0)), default=1), 1)
 
 
-def _copy(backend: Backend, place: Array, value: Array) -> Call:
-    return partial(backend.xp.copyto, place, value)
+def _part(array: Array, rows: slice, columns: slice) -> Array:
+    """The rows and columns of a tile; values constant along an axis of extent 1 are whole in every tile."""
+    r = rows if array.shape[0] != 1 else slice(0, 1)
+    c = columns if array.shape[1] != 1 else slice(0, 1)
+    if (r.stop - r.start, c.stop - c.start) == tuple(array.shape):
+        return array  # the same object, not a view: CuPy takes a view that overlaps `out` for another array
+    return array[r, c]
+
+
+class _Scratch:
+    """Arrays of a tile's shape for intermediate results."""
+
+    def __init__(self, backend: Backend, shape: tuple[int, int]) -> None:
+        self._backend = backend
+        self._shape = shape
+        self._owned: dict[Node, Array] = {}
+        self._free: list[Array] = []
+
+    def owns(self, node: Node) -> bool:
+        return node in self._owned
+
+    def take(self, node: Node, dying: list[Array]) -> Array:
+        """An array for the node's value: that of an operand read for the last time, a free one, or a new one."""
+        for array in dying:
+            if array.dtype == node.dtype:
+                self._owned = {x: held for x, held in self._owned.items() if held is not array}
+                self._owned[node] = array
+                return array
+        fitting = [array for array in self._free if array.dtype == node.dtype]
+        if fitting:
+            self._free = [array for array in self._free if array is not fitting[0]]
+        self._owned[node] = fitting[0] if fitting else self._backend.empty(self._shape, node.dtype)
+        return self._owned[node]
+
+    def keep(self, node: Node) -> None:
+        """The node's value is needed to the end."""
+        del self._owned[node]
+
+    def release(self, node: Node) -> None:
+        """The node's value is no longer needed."""
+        if node in self._owned:
+            self._free.append(self._owned.pop(node))
 
 
 def _run_tiles(tiles: Sequence[Sequence[Call]], backend: Backend) -> None:

@@ -71,10 +71,10 @@ def _input_gradients(node: Node, g: Node) -> tuple[Node | None, ...]:
 
 
 def _fit(g: Node, x: Node) -> Node:
-    """Un-broadcasting, in one place: g in the shape of x."""
-    if g.shape == x.shape and None not in g.shape:
-        return g
-    return apply("sum_like", g, x)
+    """Un-broadcasting, in one place: g in the shape of x, and in its dtype."""
+    if g.shape != x.shape or None in g.shape:
+        g = apply("sum_like", g, x)
+    return g if g.dtype == x.dtype else apply("cast", g, to=x.dtype)
 
 
 def check_scalar(cost: Node) -> None:

@@ -37,6 +37,7 @@ class Op:
     gradient  (node, g) → ∂L/∂input for each input, given g = ∂L/∂node, as new nodes; None for a constant
     view      (input arrays, attributes) → the output as a view of the first input, in place of `bind`
     in_place  the output may overwrite an input of the same shape and type
+    floats    the kernel computes with floats alone: integer inputs are cast to the output's type first
     """
 
     name: str
@@ -47,6 +48,7 @@ class Op:
     view: Callable[[Backend, tuple[Array, ...], Mapping[str, Any]], Array] | None = None
     in_place: bool = False
     elementwise: bool = False
+    floats: bool = False
 
 
 OPS: dict[str, Op] = {}
@@ -92,6 +94,16 @@ class Node:
         """The number of axes."""
         return len(self.shape)
 
+    @property
+    def scope(self) -> str:
+        """The name scope in which the node was made, with its final slash; empty outside of all."""
+        return self._path
+
+    def named(self, name: str) -> Node:
+        """This node, under a name of its own within its scope."""
+        self.name = f"{self._path}{name}"
+        return self
+
     def __repr__(self) -> str:
         return f"<{self.name}: {self.op} {show_shape(self.shape)} {self.dtype}>"
 
@@ -112,7 +124,9 @@ class Node:
     def __abs__(self) -> Node:
         return apply("abs", self)
 
-    def __round__(self) -> Node:
+    def __round__(self, digits: int | None = None) -> Node:
+        if digits:
+            raise GraphError(f"{self.name}: a tensor is rounded to integers; {digits} digits are not offered")
         return apply("round", self)
 
     def __add__(self, other: Any) -> Node:
@@ -146,7 +160,7 @@ class Node:
         return apply("mod", other, self)
 
     def __pow__(self, other: Any) -> Node:
-        if isinstance(other, (int, float)) and other in _KERNELS_OF_POWERS:
+        if isinstance(other, (int, float)) and other in _KERNELS_OF_POWERS and self.dtype.kind != "b":
             return apply(_KERNELS_OF_POWERS[other], self)
         return apply("power", self, other)
 
@@ -197,64 +211,86 @@ def name_scope(name: str) -> Iterator[None]:
 
 def placeholder(shape: Shape | None = (), dtype: Any = "float32", *, name: str = "placeholder") -> Node:
     """A leaf whose value is fed at run time; `None` stands for an extent known only then."""
-    return Node("placeholder", (), tuple(shape or ()), _dtype(dtype), name=name)
+    extents = (shape,) if isinstance(shape, int) else tuple(shape or ())
+    if not all(e is None or (isinstance(e, (int, np.integer)) and e >= 0) for e in extents):
+        raise GraphError(f"placeholder {name!r}: shape {shape!r} holds more than numbers ≥ 0 and None")
+    static = tuple(None if e is None else int(e) for e in extents)
+    return Node("placeholder", (), static, checked_dtype(dtype), name=name)
 
 
 def variable(value: Any, dtype: Any = None, *, name: str = "variable") -> Node:
     """A leaf that keeps its value between runs; `value` is its initial one."""
-    array = np.asarray(value, dtype=_dtype(dtype) if dtype is not None else None)
-    if dtype is None and array.dtype.kind in "iu":
+    array = _host_array(value, dtype, f"variable {name!r}")
+    if dtype is None and array.dtype.kind in "iu" and not isinstance(value, (np.ndarray, np.generic)):
         array = array.astype(np.float32)  # a parameter written as 0 is meant as 0.0
-    elif dtype is None and array.dtype == np.float64 and not isinstance(value, np.ndarray):
-        array = array.astype(np.float32)
     return Node("variable", (), array.shape, array.dtype, name=name, value=array)
 
 
 def constant(value: Any, dtype: Any = None, *, name: str = "constant") -> Node:
     """A leaf with a fixed value."""
-    array = np.array(value, dtype=_dtype(dtype) if dtype is not None else None)
-    if dtype is None and array.dtype == np.float64 and not isinstance(value, (np.ndarray, np.generic)):
-        array = array.astype(np.float32)
-    if array.dtype.name not in DTypes:
-        raise GraphError(f"constant {name!r}: dtype {array.dtype} is not one of {', '.join(DTypes)}")
+    array = _host_array(value, dtype, f"constant {name!r}")
     array.setflags(write=False)
     return Node("constant", (), array.shape, array.dtype, name=name, value=array)
 
 
-def _dtype(dtype: Any) -> np.dtype[Any]:
+def _host_array(value: Any, dtype: Any, what: str) -> np.ndarray[Any, Any]:
+    """A copy of the value as an array; floats written in Python are float32 unless a dtype is given."""
+    if isinstance(value, Node):
+        raise GraphError(f"{what} needs a value and was given the tensor {value.name}")
     try:
-        found = np.dtype(dtype)
+        array = np.array(value, dtype=checked_dtype(dtype) if dtype is not None else None)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise GraphError(f"{what}: {error}") from None
+    if dtype is None and array.dtype == np.float64 and not isinstance(value, (np.ndarray, np.generic)):
+        array = array.astype(np.float32)
+    if array.dtype.name not in DTypes:
+        raise GraphError(f"{what}: dtype {array.dtype} is not one of {', '.join(DTypes)}")
+    return array
+
+
+def checked_dtype(dtype: Any) -> np.dtype[Any]:
+    """The dtype by name, type or instance; raises `GraphError` on one that tensors do not have."""
+    try:
+        found: np.dtype[Any] = np.dtype(dtype)
     except TypeError:
-        found = None
-    if found is None or found.name not in DTypes:
-        raise GraphError(f"dtype {dtype!r} is not one of {', '.join(DTypes)}")
+        raise GraphError(f"dtype {dtype!r} is not one of {', '.join(DTypes)}") from None
+    if found.name not in DTypes:
+        raise GraphError(f"dtype {found} is not one of {', '.join(DTypes)}")
     return found
 
 
-def _as_node(value: Any, like: Any) -> Node:
-    """A number beside a tensor takes the tensor's dtype, as in NumPy 2."""
+def _as_node(value: Any, like: np.dtype[Any] | None) -> Node:
+    """A number beside a tensor takes the tensor's dtype, as in NumPy 2; a float beside integers is float64."""
     if isinstance(value, Node):
         return value
-    if isinstance(value, (bool, int, float)):
-        integral = isinstance(value, int) or like is None
-        dtype = like if like is not None and (integral or like.kind == "f") else None
-        if dtype is not None and dtype.kind == "b" and not isinstance(value, bool):
-            dtype = None
-        return constant(value, dtype)
-    return constant(value)
+    if like is None or isinstance(value, (np.ndarray, np.generic)):
+        return constant(value)
+    kind = np.asarray(value).dtype.kind
+    if kind == "b":
+        return constant(value)
+    if like.kind == "f" or (like.kind in "iu" and kind in "iu"):
+        return constant(value, like)
+    return constant(value, np.float64 if kind == "f" and like.kind in "iu" else None)
+
+
+def _type_of_numbers(inputs: tuple[Any, ...]) -> np.dtype[Any] | None:
+    """What plain numbers among the inputs are to be: the type of the tensors beside them, floats first."""
+    found = [x.dtype for x in inputs if isinstance(x, Node)]
+    return next((t for kinds in ("f", "iu") for t in found if t.kind in kinds), found[0] if found else None)
 
 
 def apply(name: str, *inputs: Any, **attributes: Any) -> Node:
     """The node for operation `name` on `inputs`; `GraphError` names the operation and the shapes."""
     op = OPS[name]
-    like = next((x.dtype for x in inputs if isinstance(x, Node)), None)
+    like = _type_of_numbers(inputs)
     nodes = tuple(_as_node(x, like) for x in inputs)
-    label = attributes.pop("name", None)
     try:
         shape = op.shape(attributes, *(x.shape for x in nodes))
-        dtype = op.dtype(attributes, *(x.dtype for x in nodes))
+        dtype = np.dtype(op.dtype(attributes, *(x.dtype for x in nodes)))
     except ValueError as error:
         shapes = " and ".join(show_shape(x.shape) for x in nodes)
         types = ", ".join(str(x.dtype) for x in nodes)
-        raise GraphError(f"{_scope.get()}{label or name}: {name} of {shapes} ({types}): {error}") from None
-    return Node(name, nodes, shape, dtype, attributes=attributes, name=label)
+        raise GraphError(f"{_scope.get()}{name}: {name} of {shapes} ({types}): {error}") from None
+    if op.floats:
+        nodes = tuple(x if x.dtype.kind == "f" else apply("cast", x, to=dtype) for x in nodes)
+    return Node(name, nodes, shape, dtype, attributes=attributes)

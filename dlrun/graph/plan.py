@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,17 @@ from dlrun.backend import Array, Backend, Call
 from dlrun.errors import GraphError
 from dlrun.graph.gradients import topological_order
 from dlrun.graph.node import OPS, Concrete, Node, show_shape
+from dlrun.graph.reductions import counted
 from dlrun.graph.shaping import pack_views
 
-_SHAPE_ONLY = {"broadcast_like", "reshape_like", "sum_like", "place"}  # their last input lends its shape
+_SHAPE_ONLY = {
+    "broadcast_like",
+    "reshape_like",
+    "sum_like",
+    "place",
+    "shape",
+    "count",
+}  # the last input lends its shape
 _FOLDED = {
     "add": "add",
     "subtract": "subtract",
@@ -57,8 +66,10 @@ class Plan:
         self._uniform: dict[Node, Any] = {}
         steps = self._simplify(order)
         fetched = [self._canonical[node] for node in fetches]
-        self._calls = self._bind(steps, fetched)
-        self.outputs: dict[Node, Array] = {node: self._array(self._canonical[node]) for node in fetches}
+        self._calls = [*self._bind(steps, fetched), *self._fill_targets(fetches)]
+        self.outputs: dict[Node, Array] = {
+            node: self._targets.get(node, self._array(self._canonical[node])) for node in fetches
+        }
 
     def run(self) -> None:
         """Call every kernel once, in order."""
@@ -131,7 +142,9 @@ class Plan:
         """Whether every element of the node is one known number: arithmetic on such tensors is done here."""
         if node.dtype.kind != "f":
             return False
-        if node.op == "broadcast_like" and inputs[0] in self._uniform:
+        if node.op == "count":
+            self._uniform[node] = float(counted(node.attributes, self._shapes[inputs[0]]))
+        elif node.op == "broadcast_like" and inputs[0] in self._uniform:
             self._uniform[node] = self._uniform[inputs[0]]
         elif node.op in _FOLDED and all(x in self._uniform for x in inputs):
             values = [x.dtype.type(self._uniform[x]) for x in inputs]
@@ -164,11 +177,21 @@ class Plan:
         for position, node in enumerate(steps):
             inputs = tuple(self._canonical[x] for x in node.inputs)
             calls += self._bind_step(node, inputs, position, last_use)
-            for owner in {self._owner.get(x) for x in (*inputs, node)} - {None}:
+            for owner in dict.fromkeys(self._owner.get(x) for x in (*inputs, node)):
                 if owner is not None and last_use.get(owner, position) <= position:
                     memory = self._memory.pop(owner, None)
                     if memory is not None:
                         self._pool.append(memory)
+        return calls
+
+    def _fill_targets(self, fetches: Sequence[Node]) -> list[Call]:
+        """Copies for the targets whose node was not computed there: a view, one number, or another node's twin."""
+        calls: list[Call] = []
+        for node in dict.fromkeys(fetches):
+            target = self._targets.get(node)
+            if target is None or self._arrays.get(node) is target:
+                continue
+            calls.append(partial(self._backend.xp.copyto, target, self._array(self._canonical[node])))
         return calls
 
     def _last_uses(self, steps: list[Node], fetched: list[Node]) -> dict[Node, int]:
@@ -198,23 +221,19 @@ class Plan:
             if out is None:
                 out = self._targets[node] = self._fresh(self._shapes[node], node.dtype)
             inputs = [self._canonical[x] for x in node.inputs]
-            views = (
-                pack_views(out, [self._shapes[x] for x in inputs]) if node.op == "pack" else [out[..., :-1]]
-            )
+            views = pack_views(out, [self._shapes[x] for x in inputs]) if node.op == "pack" else [out[..., :-1]]
             for x, view in zip(inputs, views, strict=True):
-                computed = x.inputs and OPS[x.op].view is None
-                if computed and x not in self._targets and inputs.count(x) == 1:
+                computed = x.inputs and x not in self._uniform and OPS[x.op].view is None
+                if computed and x.dtype == node.dtype and x not in self._targets and inputs.count(x) == 1:
                     self._targets[x] = view
 
     def _fresh(self, shape: Concrete, dtype: Any) -> Array:
         self.bytes += math.prod(shape) * np.dtype(dtype).itemsize
         return self._backend.empty(shape, dtype)
 
-    def _bind_step(
-        self, node: Node, inputs: tuple[Node, ...], position: int, last_use: dict[Node, int]
-    ) -> list[Call]:
+    def _bind_step(self, node: Node, inputs: tuple[Node, ...], position: int, last_use: dict[Node, int]) -> list[Call]:
         op = OPS[node.op]
-        if op.view is not None and node not in self._targets:
+        if op.view is not None:
             operands = tuple(self._array(x) for x in inputs)
             view = op.view(self._backend, operands, node.attributes)
             if view is not None:
@@ -235,9 +254,7 @@ class Plan:
             out = out.reshape(())
         return op.bind(self._backend, out, operands, node.attributes)
 
-    def _output(
-        self, node: Node, op: Any, inputs: tuple[Node, ...], position: int, last_use: dict[Node, int]
-    ) -> Array:
+    def _output(self, node: Node, op: Any, inputs: tuple[Node, ...], position: int, last_use: dict[Node, int]) -> Array:
         shape, dtype = self._shapes[node], node.dtype
         if op.in_place:
             for x in inputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -10,9 +11,9 @@ import numpy as np
 
 from dlrun.backend import Array, Backend, Call
 from dlrun.graph.arithmetic import cast, equal
-from dlrun.graph.node import Node, Op, Shape, apply, register
+from dlrun.graph.node import Node, Op, Shape, apply, name_scope, register
 from dlrun.graph.shapes import broadcast, matmul_shape, normalized_axes, numeric, reduced
-from dlrun.graph.shaping import reshape
+from dlrun.graph.shaping import squeeze
 
 Attributes = Mapping[str, Any]
 
@@ -25,8 +26,7 @@ def _bind_sum(backend: Backend, out: Array, inputs: tuple[Array, ...], attribute
 def _bind_reduction(name: str) -> Any:
     def bind(backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Attributes) -> list[Call]:
         axes = normalized_axes(attributes["axes"], inputs[0].ndim)
-        function = getattr(backend.xp, name)
-        return [partial(function, inputs[0], axis=axes, out=out, keepdims=True)]
+        return [backend.bind_reduction(name, inputs[0], axes, out)]
 
     return bind
 
@@ -106,9 +106,7 @@ def _sum_like_shape(attributes: Attributes, shape: Shape, like: Shape) -> Shape:
     return like
 
 
-def _bind_sum_like(
-    backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Attributes
-) -> list[Call]:
+def _bind_sum_like(backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Attributes) -> list[Call]:
     """Sums over the axes along which the second input was broadcast."""
     x, like = inputs
     extra = x.ndim - like.ndim
@@ -132,9 +130,7 @@ register(
 # -- matrix products ---------------------------------------------------------------------------
 
 
-def _bind_matmul(
-    backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Attributes
-) -> list[Call]:
+def _bind_matmul(backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Attributes) -> list[Call]:
     a, b = inputs
     return backend.bind_matmul(
         a.swapaxes(-1, -2) if attributes.get("transpose_a") else a,
@@ -159,9 +155,7 @@ def _append_ones_shape(attributes: Attributes, shape: Shape) -> Shape:
     return (*shape[:-1], None if shape[-1] is None else shape[-1] + 1)
 
 
-def _bind_append_ones(
-    backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Attributes
-) -> list[Call]:
+def _bind_append_ones(backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Attributes) -> list[Call]:
     """The plan gives `out` memory of its own, so the ones are written once; x is usually computed in place."""
     out[..., -1:] = 1
     place = out[..., :-1]
@@ -186,10 +180,7 @@ register(Op("append_ones", _append_ones_shape, numeric, _bind_append_ones, _appe
 
 def _reduce(name: str, x: Any, axis: Any, keepdims: bool) -> Node:
     node = apply(name, x, axes=axis)
-    if keepdims:
-        return node
-    axes = normalized_axes(axis, node.rank)
-    return reshape(node, tuple(-1 if e is None else e for i, e in enumerate(node.shape) if i not in axes))
+    return node if keepdims else squeeze(node, normalized_axes(axis, node.rank))
 
 
 def reduce_sum(x: Any, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Node:
@@ -214,25 +205,20 @@ def reduce_min(x: Any, axis: int | tuple[int, ...] | None = None, *, keepdims: b
 
 def reduce_mean(x: Any, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Node:
     """The mean over the given axes"""
-    total = apply("sum", x, axes=axis)
-    count = apply("count", total.inputs[0], axes=axis)
-    mean = total / count
-    if keepdims:
-        return mean
-    axes = normalized_axes(axis, mean.rank)
-    return reshape(mean, tuple(-1 if e is None else e for i, e in enumerate(mean.shape) if i not in axes))
+    with name_scope("mean"):
+        total = apply("sum", x, axes=axis)
+        mean = total / apply("count", total.inputs[0], axes=axis)
+        return mean if keepdims else squeeze(mean, normalized_axes(axis, mean.rank))
 
 
-def _bind_count(
-    backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Attributes
-) -> list[Call]:
-    """The number of elements that a reduction takes together: known once shapes are."""
-    axes = normalized_axes(attributes["axes"], inputs[0].ndim)
-    number = 1
-    for axis in axes:
-        number *= inputs[0].shape[axis]
-    out.fill(number)
-    return []
+def _bind_count(backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Attributes) -> list[Call]:
+    """The number of elements that a reduction takes together; a plan knows it and seldom asks."""
+    return [partial(out.fill, counted(attributes, inputs[0].shape))]
+
+
+def counted(attributes: Attributes, shape: tuple[int, ...]) -> int:
+    """The product of the reduced extents."""
+    return math.prod(shape[axis] for axis in normalized_axes(attributes["axes"], len(shape)))
 
 
 register(

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from dlrun.backend import Array, Backend, Call
-from dlrun.graph.node import Node, Op, Shape, apply, register, show_shape
+from dlrun.errors import GraphError
+from dlrun.graph.node import Node, Op, Shape, apply, constant, register, show_shape
 from dlrun.graph.shapes import broadcast, normalized_axes, promoted, same
 
 Attributes = Mapping[str, Any]
@@ -37,9 +38,7 @@ def _view_as(backend: Backend, x: Array, shape: Any) -> Array | None:
     return result if backend.pointer(result) == backend.pointer(x) else None
 
 
-def _bind_reshape(
-    backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Attributes
-) -> list[Call]:
+def _bind_reshape(backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Attributes) -> list[Call]:
     return [partial(backend.xp.copyto, out.reshape(inputs[0].shape), inputs[0])]
 
 
@@ -61,6 +60,24 @@ register(
         _bind_reshape,
         gradient=lambda node, g: (reshape_like(g, node.inputs[0]), None),
         view=lambda backend, inputs, attributes: _view_as(backend, inputs[0], inputs[1].shape),
+    )
+)
+
+
+def _squeezed(attributes: Attributes, shape: Shape) -> Shape:
+    axes = normalized_axes(attributes["axes"], len(shape))
+    if any(shape[axis] not in (1, None) for axis in axes):
+        raise ValueError(f"axes {axes} are not all of extent 1")
+    return tuple(extent for axis, extent in enumerate(shape) if axis not in axes)
+
+
+register(
+    Op(
+        "squeeze",
+        _squeezed,
+        promoted,
+        gradient=lambda node, g: (reshape_like(g, node.inputs[0]),),
+        view=lambda backend, inputs, attributes: inputs[0].reshape(_squeezed(attributes, inputs[0].shape)),
     )
 )
 
@@ -105,17 +122,43 @@ register(
 
 
 def _index_shape(attributes: Attributes, shape: Shape) -> Shape:
-    """NumPy's own rule, asked of an array without memory; unknown extents stay unknown."""
+    """NumPy's basic indexing; a slice of an axis of unknown extent has an unknown extent."""
     key = attributes["key"]
     for part in key:
-        if not (part is None or part is Ellipsis or isinstance(part, (int, slice, np.integer))):
+        whole = isinstance(part, (int, np.integer)) and not isinstance(part, bool)
+        if not (part is None or part is Ellipsis or whole or isinstance(part, slice)):
             raise ValueError(f"index {part!r} is not an integer, a slice, None or ...")
-    probe = np.broadcast_to(np.float32(0), tuple(1 << 40 if extent is None else extent for extent in shape))
+    used = sum(part is not None and part is not Ellipsis for part in key)
+    if used > len(shape):
+        raise ValueError(f"{used} indices for a tensor of rank {len(shape)}")
+    ellipses = [i for i, part in enumerate(key) if part is Ellipsis]
+    if len(ellipses) > 1:
+        raise ValueError("an index can have one ellipsis only")
+    rest = (slice(None),) * (len(shape) - used)
+    at = ellipses[0] if ellipses else len(key)
+    found: list[int | None] = []
+    axes = iter(enumerate(shape))
+    for part in (*key[:at], *rest, *key[at + 1 :]):
+        if part is None:
+            found.append(1)
+            continue
+        axis, extent = next(axes)
+        if isinstance(part, slice):
+            found.append(_slice_extent(part, extent))
+        elif extent is not None and not -extent <= part < extent:
+            raise ValueError(f"index {part} is outside axis {axis} of extent {extent}")
+    return tuple(found)
+
+
+def _slice_extent(part: slice, extent: int | None) -> int | None:
+    if part.step == 0:
+        raise ValueError("a slice's step cannot be 0")
+    if extent is None:
+        return None
     try:
-        found = probe[key].shape
-    except IndexError as error:
-        raise ValueError(str(error)) from None
-    return tuple(None if extent > 1 << 30 else extent for extent in found)
+        return len(range(*part.indices(extent)))
+    except TypeError:
+        raise ValueError(f"the slice {part} holds more than integers") from None
 
 
 def _indexed(x: Array, key: tuple[Any, ...]) -> Array:
@@ -166,17 +209,19 @@ def _pieces(node: Node) -> list[tuple[Any, ...]]:
     for x in node.inputs:
         extent = x.shape[axis]
         if extent is None:
-            raise ValueError(f"{node.name}: the gradient of a concatenation needs known extents")
+            raise GraphError(
+                f"{node.name}: the derivative of concatenate needs a known extent along axis {axis}, "
+                f"and {x.name} is {show_shape(x.shape)}"
+            )
         keys.append((*(slice(None),) * axis, slice(start, start + extent)))
         start += extent
     return keys
 
 
-def _bind_concatenate(
-    backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Attributes
-) -> list[Call]:
+def _bind_concatenate(backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Attributes) -> list[Call]:
     axis = attributes["axis"] % out.ndim
-    calls, start = [], 0
+    calls: list[Call] = []
+    start = 0
     for x in inputs:
         key = (*(slice(None),) * axis, slice(start, start + x.shape[axis]))
         calls.append(partial(backend.xp.copyto, out[key], x))
@@ -234,12 +279,41 @@ register(
 )
 
 
+def _bind_shape(backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Attributes) -> list[Call]:
+    """Known once the plan is made, but `out` may be memory that other results pass through."""
+    extents = backend.to_device(np.array(inputs[0].shape, np.int64))
+    return [partial(backend.xp.copyto, out, extents)]
+
+
+register(
+    Op(
+        "shape",
+        lambda attributes, shape: (len(shape),),
+        lambda attributes, dtype: np.dtype(np.int64),
+        _bind_shape,
+        gradient=lambda node, g: (None,),
+    )
+)
+
+
 # -- the functions that users call -------------------------------------------------------------
 
 
 def reshape(x: Any, shape: tuple[int, ...]) -> Node:
     """The same elements in another shape; one extent may be −1, to be worked out."""
     return apply("reshape", x, shape=tuple(shape))
+
+
+def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Node:
+    """x without the given axes, which are of extent 1; without all such axes where none is given."""
+    node = x if isinstance(x, Node) else constant(x)
+    axes = axis if axis is not None else tuple(i for i, extent in enumerate(node.shape) if extent == 1)
+    return apply("squeeze", node, axes=axes)
+
+
+def shape(x: Any) -> Node:
+    """The extents that x has when the graph is run, as an int64 tensor (rank,); `x.shape` is the static shape."""
+    return apply("shape", x)
 
 
 def reshape_like(x: Any, like: Node) -> Node:
@@ -257,6 +331,8 @@ def transpose(x: Any, axes: tuple[int, ...] | None = None) -> Node:
 
 def concatenate(tensors: list[Any], axis: int = 0) -> Node:
     """Tensors one after another along an axis."""
+    if not tensors:
+        raise GraphError("concatenate needs at least one tensor")
     return apply("concatenate", *tensors, axis=axis)
 
 

@@ -22,46 +22,47 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
-Schedule = Callable[[Any, FloatArray, int, FloatArray, int], FloatArray]
+# (decay, α0 (R,), n, t (S, R), m) → α, of any shape that broadcasts to (S, R)
+Schedule = Callable[[Any, FloatArray, int, FloatArray, int], Any]
 
 
-def _constant(decay: Any, rate: FloatArray, n: int, t: FloatArray, rows: int) -> FloatArray:
-    return rate + 0 * t
+def _constant(decay: Any, rate: FloatArray, n: int, t: FloatArray, rows: int) -> Any:
+    return rate
 
 
-def _inverse_time(decay: Any, rate: FloatArray, n: int, t: FloatArray, rows: int) -> FloatArray:
-    return rate / (1 + decay.rate * n) + 0 * t
+def _inverse_time(decay: Any, rate: FloatArray, n: int, t: FloatArray, rows: int) -> Any:
+    return rate / (1 + decay.rate * n)
 
 
-def _exponential(decay: Any, rate: FloatArray, n: int, t: FloatArray, rows: int) -> FloatArray:
-    return rate * decay.base**n + 0 * t
+def _exponential(decay: Any, rate: FloatArray, n: int, t: FloatArray, rows: int) -> Any:
+    return rate * decay.base**n
 
 
-def _inverse_sqrt(decay: Any, rate: FloatArray, n: int, t: FloatArray, rows: int) -> FloatArray:
-    return decay.scale * rate / np.sqrt(n) + 0 * t
+def _inverse_sqrt(decay: Any, rate: FloatArray, n: int, t: FloatArray, rows: int) -> Any:
+    return decay.scale * rate / np.sqrt(n)
 
 
-def _inverse_sqrt_step(decay: Any, rate: FloatArray, n: int, t: FloatArray, rows: int) -> FloatArray:
+def _inverse_sqrt_step(decay: Any, rate: FloatArray, n: int, t: FloatArray, rows: int) -> Any:
     return decay.scale * rate / np.sqrt(t)
 
 
-def _inverse_sqrt_rows(decay: Any, rate: FloatArray, n: int, t: FloatArray, rows: int) -> FloatArray:
+def _inverse_sqrt_rows(decay: Any, rate: FloatArray, n: int, t: FloatArray, rows: int) -> Any:
     return rate / ((decay.rows or rows) * np.sqrt(t))
 
 
-def _staircase(decay: Any, rate: FloatArray, n: int, t: FloatArray, rows: int) -> FloatArray:
-    return rate * decay.factor ** ((n - 1) // decay.every) + 0 * t
+def _staircase(decay: Any, rate: FloatArray, n: int, t: FloatArray, rows: int) -> Any:
+    return rate * decay.factor ** ((n - 1) // decay.every)
 
 
-def _manual(decay: Any, rate: FloatArray, n: int, t: FloatArray, rows: int) -> FloatArray:
+def _manual(decay: Any, rate: FloatArray, n: int, t: FloatArray, rows: int) -> Any:
     begun = [epoch for epoch in decay.values if epoch <= n]
-    return (np.full_like(rate, decay.values[max(begun)]) if begun else rate) + 0 * t
+    return decay.values[max(begun)] if begun else rate
 
 
-def _cosine(decay: Any, rate: FloatArray, n: int, t: FloatArray, rows: int) -> FloatArray:
+def _cosine(decay: Any, rate: FloatArray, n: int, t: FloatArray, rows: int) -> Any:
     share = min(n - 1, decay.epochs) / decay.epochs
     factor = decay.final_fraction + (1 - decay.final_fraction) * (1 + np.cos(np.pi * share)) / 2
-    return rate * factor + 0 * t
+    return rate * factor
 
 
 SCHEDULES: dict[str, Schedule] = {
@@ -94,4 +95,4 @@ def learning_rates(
     rates = SCHEDULES[decay.name](decay, rate, epoch, steps, rows)
     if warmup_steps:
         rates = rates * np.minimum(1.0, steps / warmup_steps)
-    return np.asarray(np.broadcast_to(rates, steps.shape))
+    return np.array(np.broadcast_to(rates, steps.shape), np.float64)
