@@ -170,9 +170,7 @@ def _describe(net: Architecture) -> dict[str, Any]:
 def _architecture(described: dict[str, Any]) -> Architecture:
     feature_map = described.pop("feature_map", None)
     hidden = tuple(int(width) for width in described.pop("hidden"))
-    net = Architecture(
-        **described, hidden=hidden, feature_map=SimpleNamespace(**feature_map) if feature_map else None
-    )
+    net = Architecture(**described, hidden=hidden, feature_map=SimpleNamespace(**feature_map) if feature_map else None)
     if net.loss not in LOSSES or net.dtype not in ("float32", "float64") or min(net.widths) < 1:
         raise ValueError("an unknown loss, type or width")
     return net

@@ -197,9 +197,7 @@ class Problem:
         normalization = self.normalization([r.train for r in replicas])
         if shared is None and len(replicas) > 1:
             shared = self.shared_rows(backend)
-        store = shared or RowStore(
-            backend, self.dataset.features, self.targets, normalization, net.dtype, shared=False
-        )
+        store = shared or RowStore(backend, self.dataset.features, self.targets, normalization, net.dtype, shared=False)
         return Stack(
             backend,
             net,
@@ -251,6 +249,3 @@ class _Frozen:
 
     def __hash__(self) -> int:
         return hash(self._key)
-
-
-

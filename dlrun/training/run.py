@@ -73,9 +73,7 @@ class TrainRun:
             self.outcome = self._fit_baseline(self.problem.experiment.model.kind)
             return
         training = self.problem.experiment.training
-        run = Training(
-            self.stack, early_stopping=training.early_stopping, settle=training.stop_when_cost_changes_by
-        )
+        run = Training(self.stack, early_stopping=training.early_stopping, settle=training.stop_when_cost_changes_by)
         for records in run:
             yield from records
         self.outcome = self._finish(run.results[0])

@@ -308,6 +308,3 @@ class Stack:
         return sum(math.prod(a.shape) * a.dtype.itemsize for a in arrays) + sum(
             plan.plan.bytes + plan.buffer.array.nbytes for plan in self._plans.values()
         )
-
-
-
