@@ -32,6 +32,7 @@ class Backend:
 
     name = "cpu"
     array_type: type = np.ndarray
+    out_of_memory: tuple[type[BaseException], ...] = (MemoryError,)
 
     def __init__(self, xp: Any = np) -> None:
         self.xp = xp
@@ -87,6 +88,10 @@ class Backend:
         """Overflow and invalid operations give inf and NaN without a warning inside this context."""
         return np.errstate(all="ignore")
 
+    def free_memory(self) -> int:
+        """Bytes that arrays may still take."""
+        return 1 << 34
+
     # -- bound kernels -------------------------------------------------------------------------
 
     def bind_matmul(self, a: Array, b: Array, out: Array) -> list[Call]:
@@ -95,6 +100,8 @@ class Backend:
         OpenBLAS multiplies small matrices by a transposed second operand 1.5 times more slowly than by a
         plain one, which costs more than transposing it first (measured, OpenBLAS 0.3.31 with AVX-512).
         """
+        if a.shape[-1] == 1 and b.shape[-2] == 1 and out.shape[-1] > 1:
+            return [partial(self.xp.multiply, a, b, out)]  # k = 1: an outer product, which BLAS is slow at
         a, copy_a = self._multipliable(a)
         b, copy_b = self._multipliable(b)
         m, n, k = out.shape[-2], out.shape[-1], a.shape[-1]
@@ -148,6 +155,7 @@ class GpuBackend(Backend):
 
     def __init__(self, cupy: Any) -> None:
         super().__init__(cupy)
+        self.out_of_memory = (MemoryError, cupy.cuda.memory.OutOfMemoryError)
         self.array_type = cupy.ndarray
 
     def scalar(self, value: float, dtype: Any) -> Any:
@@ -160,6 +168,10 @@ class GpuBackend(Backend):
 
     def pointer(self, array: Array) -> int:
         return int(array.data.ptr)
+
+    def free_memory(self) -> int:
+        pool = self.xp.get_default_memory_pool()
+        return int(self.xp.cuda.runtime.memGetInfo()[0]) + int(pool.free_bytes())
 
     def synchronize(self) -> None:
         self.xp.cuda.get_current_stream().synchronize()

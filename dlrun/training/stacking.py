@@ -10,7 +10,7 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -166,10 +166,7 @@ class StackedTraining:
     def _answer(self, replicas: list[Replica], rows: list[Rows], training: Training, shared: RowStore) -> None:
         results = [training.results[r.number] for r in replicas]
         tensors = {name: np.stack([result.tensors[name] for result in results]) for name in results[0].tensors}
-        judges = [
-            Replica(number=r.number, seed=r.seed, train=r.train, test=test)
-            for r, test in zip(replicas, rows, strict=True)
-        ]
+        judges = [replace(r, test=test) for r, test in zip(replicas, rows, strict=True)]
         stack = self.problem.stack(
             self.backend,
             judges,
