@@ -127,7 +127,7 @@ class Backend:
         """
         floating = x.dtype.kind == "f"
         length = x.shape[axes[0]] if len(axes) == 1 else 0
-        if floating and x.ndim >= 2 and 1 < length <= 1024 and axes[0] >= x.ndim - 2 and x.size > length:
+        if floating and x.ndim >= 2 and 1 < length <= 1024 and axes[0] >= x.ndim - 2:
             if axes[0] == x.ndim - 2:
                 return partial(np.matmul, np.ones((1, length), x.dtype), x, out)
             return partial(np.matmul, x, np.ones((length, 1), x.dtype), out)
