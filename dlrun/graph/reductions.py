@@ -208,7 +208,7 @@ def reduce_mean(x: Any, axis: int | tuple[int, ...] | None = None, *, keepdims: 
     with name_scope("mean"):
         total = apply("sum", x, axes=axis)
         mean = total / apply("count", total.inputs[0], axes=axis)
-        return mean if keepdims else squeeze(mean, normalized_axes(axis, mean.rank))
+    return mean if keepdims else squeeze(mean, normalized_axes(axis, mean.rank))
 
 
 def _bind_count(backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Attributes) -> list[Call]:
