@@ -11,6 +11,10 @@ from typer.core import TyperGroup
 
 # Command → what it does, in the order of the help. The module is dlrun.cli.NAME, its function `command`.
 COMMANDS = {
+    "train": "Train one model; measure it on the train, dev and test parts.",
+    "evaluate": "Measure a trained model again, on its own parts or on another table.",
+    "predict": "A trained model's answers for the rows of a table.",
+    "minimize": "Follow an optimizer down a cost written on the command line.",
     "list": "The experiments, data sets and generators there are.",
     "show": "Print an experiment as TOML with every key resolved; run nothing.",
     "info": "Versions, device, BLAS and threads.",

@@ -25,6 +25,9 @@ ExperimentArgument = Annotated[
         show_default=False,
     ),
 ]
+RunArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="The folder of a run of `dlrun train`.", show_default=False)
+]
 DataOption = Annotated[
     str | None,
     typer.Option(
@@ -74,17 +77,11 @@ DeviceOption = Annotated[
 ]
 JobsOption = Annotated[
     int | None,
-    typer.Option(
-        "--jobs", metavar="N", min=1, help="Threads to use; left out, one per processor.", show_default=False
-    ),
+    typer.Option("--jobs", metavar="N", min=1, help="Threads to use; left out, one per processor.", show_default=False),
 ]
 QuietOption = Annotated[
     bool,
     typer.Option("--quiet", help="No progress bar, no notes; only what was asked for.", show_default=False),
 ]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print the result as one JSON object.", show_default=False)
-]
-DebugOption = Annotated[
-    bool, typer.Option("--debug", help="Show the traceback of an error.", show_default=False)
-]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.", show_default=False)]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", show_default=False)]

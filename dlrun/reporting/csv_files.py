@@ -132,8 +132,7 @@ def _complete_size(path: Path, header: bytes) -> int:
             return 0
         found = content.split(b"\n", 1)[0].decode(errors="replace")
         raise RunError(
-            f"{os.fspath(path)}: cannot be continued: its header is {found!r}, not "
-            f"{header.decode().rstrip()!r}"
+            f"{os.fspath(path)}: cannot be continued: its header is {found!r}, not {header.decode().rstrip()!r}"
         )
     return _last_row_end(content)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from dlrun.reporting.csv_files import csv_line
 from dlrun.reporting.json_text import to_json
 from dlrun.reporting.progress import Advance, progress_bar
 from dlrun.reporting.tables import Table, render_plain, render_rich
@@ -37,6 +38,11 @@ class Output:
             sys.stdout.write(to_json(data))
         elif not (self._quiet and in_files):
             self._print(parts)
+
+    def csv(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Print the result as CSV, as it would be written to a file."""
+        sys.stdout.write(csv_line(columns))
+        sys.stdout.writelines(map(csv_line, rows))
 
     def note(self, text: str) -> None:
         """A remark on standard error, such as where the files are; not with --quiet."""

@@ -18,9 +18,7 @@ def neutralize(text: str, *, keep_lines: bool = False) -> str:
     """
     if text.isprintable() and text.isascii():
         return text
-    return "".join(
-        character if keep_lines and character == "\n" else _escaped(character) for character in text
-    )
+    return "".join(character if keep_lines and character == "\n" else _escaped(character) for character in text)
 
 
 def _escaped(character: str) -> str:

@@ -88,10 +88,7 @@ def test_an_error_of_ours_is_said_without_a_traceback(dlrun: Any, failing: Any) 
     failing(ZeroDivisionError("float division by zero"))
     result = dlrun("fail")
     assert result.status == 3
-    assert (
-        "an error in dlrun itself: ZeroDivisionError: float division by zero (test_app.py, line"
-        in result.stderr
-    )
+    assert "an error in dlrun itself: ZeroDivisionError: float division by zero (test_app.py, line" in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -159,9 +156,7 @@ def test_every_command_has_the_common_options(name: str, dlrun: Any) -> None:
 
 
 def test_help_loads_nothing_heavy_and_is_quick() -> None:
-    script = (
-        "import sys; from dlrun.cli.app import run; run(['--help']); print(*sys.modules, file=sys.stderr)"
-    )
+    script = "import sys; from dlrun.cli.app import run; run(['--help']); print(*sys.modules, file=sys.stderr)"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not HEAVY & set(found.stderr.split())
     seconds = []
@@ -174,8 +169,7 @@ def test_help_loads_nothing_heavy_and_is_quick() -> None:
 
 def test_loading_a_command_s_options_loads_nothing_heavy() -> None:
     script = (
-        "import sys; from dlrun.cli import commands; [commands.load(n) for n in commands.COMMANDS];"
-        "print(*sys.modules)"
+        "import sys; from dlrun.cli import commands; [commands.load(n) for n in commands.COMMANDS];print(*sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not HEAVY & set(found.stdout.split())

@@ -1,0 +1,67 @@
+"""Opening the folder of an earlier run, and the model in it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlrun.errors import RunError
+
+if TYPE_CHECKING:
+    from dlrun.training.model import TrainedModel
+
+MODEL = "model.safetensors"
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A finished training run: its folder, what it said at its end, and its model."""
+
+    folder: Path
+    summary: dict[str, Any]
+    model: TrainedModel
+
+
+def open_run(folder: Path) -> StoredRun:
+    """The run of `dlrun train` in this folder. RunError says what the folder lacks."""
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "there is no such folder"
+        raise RunError(f"{folder}: {what}; should be the folder of a run of `dlrun train`")
+    summary = _read_summary(folder / SUMMARY)
+    if summary.get("command") != "train":
+        raise RunError(f"{folder}: a run of `dlrun {summary.get('command')}`, which leaves no model; train one")
+    if summary.get("status") == "diverged":
+        raise RunError(f"{folder}: this training diverged and left no model ({summary.get('reason')})")
+    return StoredRun(folder, summary, _load(folder / MODEL))
+
+
+def open_model(path: Path) -> TrainedModel:
+    """The model of a run's folder, or of a model file given by itself."""
+    if path.is_file():
+        return _load(path)
+    if path.is_dir() and not (path / SUMMARY).exists() and (path / MODEL).exists():
+        return _load(path / MODEL)  # a model that was copied out of its run
+    return open_run(path).model
+
+
+def _load(path: Path) -> TrainedModel:
+    from dlrun.training.model import load_model
+
+    return load_model(path)
+
+
+def _read_summary(path: Path) -> dict[str, Any]:
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(
+            f"{path.parent}: no finished run: there is no {path.name} in this folder, which `dlrun train` writes last"
+        ) from None
+    except (ValueError, RecursionError) as error:  # a wrong encoding is a ValueError too
+        raise RunError(f"{path}: damaged: {error}") from None
+    if not isinstance(summary, dict):
+        raise RunError(f"{path}: damaged: holds no JSON object")
+    return summary

@@ -1,0 +1,201 @@
+"""`dlrun train`: one model on the experiment's training rows."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dlrun.cli.options import (
+    DataOption,
+    DebugOption,
+    Device,
+    DeviceOption,
+    ExperimentArgument,
+    JobsOption,
+    JsonOption,
+    OutOption,
+    OverwriteOption,
+    QuietOption,
+    SeedOption,
+    SetOption,
+    TargetOption,
+)
+from dlrun.errors import AnswerIsNoError, ConfigError, RunError
+
+if TYPE_CHECKING:
+    from dlrun.records import EpochRecord
+    from dlrun.reporting.output import Output
+    from dlrun.reporting.run_folder import RunFolder
+    from dlrun.training.model import TrainedModel
+    from dlrun.training.problem import Problem
+    from dlrun.training.run import Outcome, TrainRun
+
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Not built yet: an error that says so.", show_default=False)
+]
+
+
+def command(
+    experiment: ExperimentArgument = None,
+    data: DataOption = None,
+    target: TargetOption = None,
+    out: OutOption = None,
+    overwrite: OverwriteOption = False,
+    resume: ResumeOption = False,
+    set_: SetOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = Device.AUTO,
+    jobs: JobsOption = None,
+    quiet: QuietOption = False,
+    json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Train the experiment's model, and measure it on the train, dev and test parts beside a baseline."""
+    began = time.perf_counter()
+    if resume:
+        raise ConfigError(
+            "--resume: going on with a broken-off run is not built yet; leave it out "
+            "(the same run started again with --overwrite gives the same numbers)"
+        )
+    from dlrun.backend import select_backend
+    from dlrun.config import load_experiment
+    from dlrun.data.dataset import load_dataset
+    from dlrun.reporting.output import Output
+    from dlrun.reporting.run_folder import claim_run_folder
+    from dlrun.training.problem import Problem
+    from dlrun.training.run import TrainRun
+    from dlrun.training.threads import computing_threads
+
+    output = Output(quiet=quiet, json=json)
+    loaded = load_experiment(experiment, overrides=set_ or [], seed=seed, data=data, target=target)
+    chosen = loaded.experiment
+    dataset = load_dataset(chosen.data, task=chosen.task, folder=loaded.folder, seed=chosen.seed)
+    problem = Problem(chosen, dataset)
+    start = _starting_model(problem, output)
+    backend = select_backend(device.value)
+    threads = threads_for(problem, jobs)
+    with computing_threads(threads) as executor:
+        run = TrainRun(problem, backend, start=start, threads=executor)
+        # Only now is the folder taken: a wrong key or a missing file must not cost an earlier run its files.
+        with claim_run_folder(out=out, name=chosen.name, command="train", overwrite=overwrite) as folder:
+            outcome = _train(run, folder, output)
+            seconds = time.perf_counter() - began
+            summary = summary_of(run, outcome, device=backend.name, threads=threads, seconds=seconds)
+            _report(summary, folder, output)
+
+
+def threads_for(problem: Problem, jobs: int | None) -> int:
+    """Threads for the experiment's model trained by itself, which its sizes decide and not the moment."""
+    import numpy as np
+
+    from dlrun.training.threads import useful_threads
+
+    if problem.experiment.model.kind != "network":
+        return 1
+    n = len(problem.dataset)
+    net = problem.architecture([problem.replica(np.arange(n))])
+    size = problem.experiment.training.batch_size
+    return useful_threads(net, n if size == "full" else min(size, n), jobs)
+
+
+def _starting_model(problem: Problem, output: Output) -> TrainedModel | None:
+    """The model that training.init_from names."""
+    from dlrun.cli.stored_run import open_model
+
+    path = problem.experiment.training.init_from
+    if path is None:
+        return None
+    try:
+        model = open_model(Path(path))
+    except RunError as error:
+        raise RunError(f"training.init_from = {path!r}: {error}") from None
+    if model.preprocessing.feature_names != problem.dataset.feature_names:
+        output.note(f"note: the model in {path} was trained on other columns than those of this experiment")
+    return model
+
+
+def _train(run: TrainRun, folder: RunFolder, output: Output) -> Outcome:
+    """Train, and write all files but the summary."""
+    from dlrun.config import to_toml
+    from dlrun.reporting.files import write_whole
+    from dlrun.reporting.metrics import MetricsFile
+
+    experiment = run.problem.experiment
+    folder.write_text("config.toml", to_toml(experiment))
+    with MetricsFile(folder) as metrics:
+        with output.progress(experiment.name, experiment.training.epochs) as advance:
+            for record in run:
+                metrics.epoch([record])
+                advance(note=_note(record))
+        assert run.outcome is not None
+        metrics.end(run.outcome.result, run.outcome.figures)
+    if run.outcome.model is not None:
+        write_whole(folder.file("model.safetensors"), run.outcome.model.to_bytes())
+    return run.outcome
+
+
+def _note(record: EpochRecord) -> str:
+    """The latest figures, beside the bar."""
+    part = "dev" if "dev" in record.figures else "train"
+    figures = record.figures[part]
+    return f"{part} error {figures.error:.4f}, cost {figures.cost:.4f}"
+
+
+def summary_of(run: TrainRun, outcome: Outcome, *, device: str, threads: int, seconds: float) -> dict[str, Any]:
+    """What `summary.json` says."""
+    from dlrun.nn.baselines import fit_baseline
+    from dlrun.reporting.summary import common_summary
+    from dlrun.reporting.train_report import BASELINES, figures_json
+
+    experiment, data, split, result = run.problem.experiment, run.problem.dataset, run.split, outcome.result
+    baseline = BASELINES[data.task]
+    fitted = fit_baseline(baseline, data.features[split.train], data.target[split.train], len(data.classes))
+    network = experiment.model.kind == "network"
+    return {
+        "name": experiment.name,
+        **common_summary(
+            command="train",
+            seed=experiment.seed,
+            device=device,
+            parameters=run.parameters,
+            seconds=seconds,
+            data_hash=data.hash,
+            split_hash=split.hash,
+        ),
+        "threads": threads,
+        "status": result.status,
+        "reason": result.reason or None,
+        "model": experiment.model.kind,
+        "task": data.task,
+        "target": data.target_name,
+        "classes": list(data.classes) or None,
+        "loss": run.problem.loss if network else None,
+        "rows": {part: len(getattr(split, part)) for part in ("train", "dev", "test")},
+        "epochs": result.epochs,
+        "best_epoch": result.epoch if outcome.model else None,
+        "steps": result.step,
+        "figures": figures_json(outcome.figures),
+        "baseline": {
+            "kind": baseline,
+            "answer": fitted["answer"].tolist(),
+            "figures": figures_json(outcome.baseline),
+        },
+    }
+
+
+def _report(summary: dict[str, Any], folder: RunFolder, output: Output) -> None:
+    """The summary as a file and on standard output; a divergence ends in the error that says so."""
+    from dlrun.reporting.train_report import train_table
+
+    folder.write_json("summary.json", summary)
+    shown = {**summary, "folder": str(folder.path)}
+    if summary["status"] == "diverged":
+        output.result(shown, in_files=True)
+        raise AnswerIsNoError(
+            f"training diverged: {summary['reason']}; try a smaller optimizer.learning_rate, or "
+            f"optimizer.clip_norm = 1.0. The metrics so far are in {folder.path}"
+        )
+    output.result(shown, train_table(summary, folder.path), in_files=True)

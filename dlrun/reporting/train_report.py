@@ -1,0 +1,85 @@
+"""What is said about one trained model: the figures of `summary.json`, and the table at the end of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dlrun.records import Figures
+from dlrun.reporting.tables import Column, Table
+
+ERROR_NAMES = {"classification": "error", "regression": "RMSE"}
+BASELINES = {"classification": "majority", "regression": "mean"}
+PARTS = ("test", "dev", "train")  # the most telling first
+
+
+def figures_json(figures: Mapping[str, Figures]) -> dict[str, dict[str, float]]:
+    """Figures by part, as `summary.json` holds them."""
+    return {part: {"rows": each.rows, "cost": each.cost, "error": each.error} for part, each in figures.items()}
+
+
+def train_table(summary: Mapping[str, Any], folder: Path) -> Table:
+    """Cost and error of each part beside the baseline's error, and what else there is to know about the run."""
+    table = figures_table(summary["name"], summary["task"], summary["figures"], summary["baseline"])
+    table.footnotes += verdict(summary["task"], summary["figures"], summary["baseline"])
+    table.footnotes += [*_effort(summary), f"Files: {folder}"]
+    return table
+
+
+def figures_table(title: str, task: str, figures: Mapping[str, Any], baseline: Mapping[str, Any]) -> Table:
+    """One row per part. `baseline` is that of the summary: its kind, and its figures by part."""
+    error = ERROR_NAMES[task]
+    columns = ["part", "rows", "cost", error, f"{baseline['kind']} {error}"]
+    if task == "classification":
+        columns.insert(4, "wrong")
+    table = Table(title=title, columns=[columns[0], *(Column(name, "right") for name in columns[1:])])
+    for part, each in figures.items():
+        cells = [part, each["rows"], shown(each["cost"]), shown(each["error"])]
+        if task == "classification":
+            cells.append(round(each["error"] * each["rows"]))
+        other = baseline["figures"].get(part)
+        table.add(*cells, shown(other["error"]) if other else None)
+    return table
+
+
+def verdict(task: str, figures: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[str]:
+    """A sentence where the model is no better than answering without looking, on the most telling part."""
+    part = next((part for part in PARTS if part in figures and part in baseline["figures"]), None)
+    if part is None:
+        return []
+    model, other = figures[part]["error"], baseline["figures"][part]["error"]
+    if model < other:
+        return []
+    name = ERROR_NAMES[task]
+    return [
+        f"The model does not beat the {baseline['kind']} baseline on the {part} part: "
+        f"{name} {shown(model)} against {shown(other)}."
+    ]
+
+
+def _effort(summary: Mapping[str, Any]) -> list[str]:
+    """Epochs, parameters, time."""
+    if summary["model"] != "network":
+        return [f"{summary['model']} is a baseline: nothing was trained. {_time(summary)}"]
+    epochs, best = summary["epochs"], summary["best_epoch"]
+    trained = f"{epochs} epoch{'' if epochs == 1 else 's'} ({summary['steps']} updates)"
+    if summary["status"] == "stopped":
+        trained += ", stopped early"
+    elif summary["status"] == "settled":
+        trained += ", until the cost settled"
+    if best != epochs:
+        trained += f"; the weights are those of epoch {best}"
+    if not epochs:
+        trained = "0 epochs: these are the initial weights"
+    return [f"{trained}.", f"{summary['parameters']} parameters, {_time(summary)}"]
+
+
+def _time(summary: Mapping[str, Any]) -> str:
+    threads = f", {summary['threads']} thread{'' if summary['threads'] == 1 else 's'}"
+    return f"{summary['seconds']:.2f} s on the {summary['device']}{threads if summary['device'] == 'cpu' else ''}."
+
+
+def shown(value: float | None) -> float | None:
+    """A figure as tables show it: four significant digits."""
+    return None if value is None else float(f"{value:.4g}")
