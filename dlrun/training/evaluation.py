@@ -25,9 +25,7 @@ class Evaluator:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         net, R, backend = stack.net, stack.R, stack.backend
-        widest = max(net.widths)
-        # a chunk whose activations stay in the cache, and never a batch of a few rows only
-        chunk = max(32, min(4096, (1 << 18) // (R * widest)))
+        chunk = self._chunk_rows(backend.name)
         longest = max(max(len(r.train), len(r.dev), len(r.test)) for r in stack.replicas)
         self._chunk = B = max(1, min(chunk, longest))
         graph = NetworkGraph(net, R, B, training=False)
@@ -50,6 +48,14 @@ class Evaluator:
         if graph.penalty is not None:
             self._penalty_plan = Plan(backend, [graph.penalty], graph.bindings(arrays | self._penalty))
             self._penalty_cost = self._penalty_plan.outputs[graph.penalty]
+
+    def _chunk_rows(self, device: str) -> int:
+        """Rows computed at once. On a CPU they follow from the network alone: the last bits of a product may depend
+        on its height, and the figures of a replica must not depend on who else is in the stack."""
+        widest = max(self._stack.net.widths)
+        if device == "cpu":
+            return max(32, min(256, (1 << 18) // widest))
+        return max(32, min(4096, (1 << 24) // (self._stack.R * widest)))
 
     def figures(self, parts: Sequence[Rows], *, penalty: bool = False) -> list[Figures]:
         """Cost and error of each replica on its own rows; `penalty` adds λ/(2m)·‖W‖ with m the batch size."""
@@ -90,9 +96,10 @@ class Evaluator:
         if loss.task == "regression":
             return xp.square(self._z - y).sum(axis=-1)
         if loss.one_output:
-            return ~((self._z[:, :, 0] > 0) == (y[:, :, 0] > 0.5))
-        # a NaN is no answer, hence wrong, whatever argmax makes of it
-        return (self._z.argmax(axis=-1) != y.argmax(axis=-1)) | xp.isnan(self._z).any(axis=-1)
+            differ = (self._z[:, :, 0] > 0) != (y[:, :, 0] > 0.5)
+        else:
+            differ = self._z.argmax(axis=-1) != y.argmax(axis=-1)
+        return differ | xp.isnan(self._z).any(axis=-1)  # a NaN is no answer, hence wrong, whatever argmax makes of it
 
     def _penalties(self) -> FloatArray:
         stack = self._stack
@@ -132,8 +139,8 @@ def probabilities(z: FloatArray, *, one_output: bool) -> FloatArray:
     """Class probabilities (n, C) from logits: the sigmoid of one output, or the softmax of C."""
     if one_output:
         with np.errstate(over="ignore"):
-            p = 1 / (1 + np.exp(-z))
-        return np.concatenate([1 - p, p], axis=1)
+            both = 1 / (1 + np.exp(np.concatenate([z, -z], axis=1)))  # 1 − p would round small chances to 0
+        return np.asarray(both)
     with np.errstate(invalid="ignore"):
         e = np.exp(z - z.max(axis=1, keepdims=True, initial=-np.inf))
         return np.asarray(e / e.sum(axis=1, keepdims=True))
