@@ -184,14 +184,17 @@ class Stack:
     def epoch_rows(self, epoch: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Row numbers (S, R, B) and counts of real rows (S, R) of an epoch, from (seed, replica, epoch) alone.
 
-        Full batches keep their rows' order, which changes nothing but rounding.
+        A replica whose rows fit one batch keeps their order, which would change nothing but rounding. Whether they
+        fit follows from its own rows, never from those of the others.
         """
         B = self.batch_rows()
-        if self.settings.shuffle and (self.lengths > B).any():
+        size = self.settings.batch_size
+        shuffled = self.lengths > size if self.settings.shuffle and size is not None else np.zeros(self.R, bool)
+        orders = [r.train for r in self.replicas]
+        if shuffled.any():
             places = permutations(fold_in(self._order_keys, epoch), self.lengths)
-            orders = [r.train[places[i, : len(r.train)]] for i, r in enumerate(self.replicas)]
-        else:
-            orders = [r.train for r in self.replicas]
+            for r in np.flatnonzero(shuffled):
+                orders[r] = orders[r][places[r, : len(orders[r])]]
         index, counts = batch_index(orders, B, self.store.padding)
         if self.net.batch_norm:  # one row has no variance: such a last batch waits for the next order
             counts = np.where((counts == 1) & (self.lengths > 1), 0, counts)
@@ -226,7 +229,7 @@ class Stack:
         weights = self._averaging_weights(t) if self._running else None
         epoch_keys = fold_in(backend.to_device(self.keys, np.uint64), epoch, backend.xp)
         with backend.quiet():
-            for s in range(len(index)):
+            for s in map(int, np.flatnonzero(taken.any(axis=1))):
                 batch = self._batch(index[s], counts[s])
                 if batch.masks is not None:
                     batch.masks.draw(epoch_keys, s)
