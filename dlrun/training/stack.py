@@ -19,17 +19,15 @@ import numpy.typing as npt
 from dlrun.backend import Array, Backend
 from dlrun.graph.elementwise import ElementwiseProgram
 from dlrun.graph.node import placeholder
-from dlrun.graph.plan import Plan
-from dlrun.graph.shaping import pack
 from dlrun.nn.losses import LOSSES
-from dlrun.nn.network import Architecture, NetworkGraph
+from dlrun.nn.network import Architecture
 from dlrun.optim.optimizers import OPTIMIZERS, Hyperparameters
 from dlrun.optim.schedules import learning_rates
 from dlrun.optim.stepper import Stepper
 from dlrun.rng import fold_in, generator, permutations, stream_keys
-from dlrun.training.dropout import DropoutMasks
+from dlrun.training.batch_plan import BatchPlan
 from dlrun.training.replica import Replica
-from dlrun.training.rows import Adjustment, BatchBuffer, Normalization, RowStore, batch_index
+from dlrun.training.rows import Adjustment, Normalization, RowStore, batch_index
 
 FloatArray = npt.NDArray[np.float64]
 CHECK_EVERY = 64  # steps between looks at whether any replica still has a finite cost
@@ -45,51 +43,6 @@ class StackSettings:
     clip_norm: float | None = None
     clip_value: float | None = None
     batch_norm_momentum: float = 0.9
-
-
-class _BatchPlan:
-    """Everything bound for one batch shape (R, B): the gathered rows, masks, forward and backward sweep."""
-
-    def __init__(self, stack: Stack, B: int, *, even: bool) -> None:
-        backend, net, R = stack.backend, stack.net, stack.R
-        self.even = even
-        graph = NetworkGraph(net, R, B, training=True, even=even)
-        self.buffer = BatchBuffer(backend, stack.store, stack.adjustment, R, B)
-        dtype = stack.store.dtype
-        arrays: dict[str, Array] = {"x": self.buffer.x, "y": self.buffer.y, **net.block_views(stack.theta)}
-        self.weight = arrays["weight"] = backend.zeros((R, B, 1), dtype)
-        arrays["present"] = self.buffer.present
-        self.penalty = {name: backend.zeros((R, 1, 1), dtype) for name in ("l2", "l1") if getattr(net, name)}
-        masks = {
-            layer: backend.zeros((R, B, width), dtype)
-            for layer, width in enumerate(net.hidden, start=1)
-            if f"mask{layer}" in graph.leaves
-        }
-        arrays |= self.penalty | {f"mask{layer}": mask for layer, mask in masks.items()} | stack.fixed
-        self.masks = DropoutMasks(backend, stack.keys, [r.keep_prob for r in stack.replicas], masks) if masks else None
-        assert graph.gradient is not None
-        fetches, targets = [graph.cost, graph.gradient], {graph.gradient: stack.gradient}
-        if net.batch_norm:
-            packed = pack([graph.batch_statistics[name] for name, _ in net.statistics])
-            fetches.append(packed)
-            targets[packed] = stack.batch_statistics
-        self.plan = Plan(backend, fetches, graph.bindings(arrays), targets)
-        self.cost = self.plan.outputs[graph.cost].reshape(R)
-
-    def set_counts(self, backend: Backend, counts: npt.NDArray[np.int64], replicas: Sequence[Replica]) -> None:
-        """m of each replica's batch: the divisor of its penalty, and of its cost where rows are padded."""
-        m = np.maximum(counts, 1).astype(np.float64)
-        for name, array in self.penalty.items():
-            factor = np.array([getattr(r, name) for r in replicas]) / (2 * m)
-            backend.xp.copyto(array, backend.to_device(factor[:, None, None], array.dtype))
-        if not self.even:
-            share = backend.to_device((1 / m)[:, None, None], self.weight.dtype)
-            self._share = share
-
-    def weigh(self, xp: Any) -> None:
-        """Weights of a padded batch: 1/m for its rows, 0 for padding."""
-        if not self.even:
-            xp.multiply(self.buffer.present, self._share, self.weight)
 
 
 class Stack:
@@ -153,7 +106,7 @@ class Stack:
         seeds, numbers = [r.seed for r in self.replicas], [r.number for r in self.replicas]
         self._order_keys = stream_keys(seeds, numbers, "batch order")
         self.keys = stream_keys(seeds, numbers, "dropout")
-        self._plans: dict[tuple[int, bool], _BatchPlan] = {}
+        self._plans: dict[tuple[int, bool], BatchPlan] = {}
         self._running = self._running_averages() if self.net.batch_norm else None
         self._whole_batch: int | None = None
 
@@ -245,13 +198,13 @@ class Stack:
         host = backend.to_host(costs).astype(np.float64)
         return np.where(taken, host, np.nan), rates
 
-    def _batch(self, index: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> _BatchPlan:
+    def _batch(self, index: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> BatchPlan:
         """The plan for this batch with its rows gathered."""
         B = int(counts.max())
         even = bool((counts == B).all())
         plan = self._plans.get((B, even))
         if plan is None:
-            plan = self._plans[B, even] = _BatchPlan(self, B, even=even)
+            plan = self._plans[B, even] = BatchPlan(self, B, even=even)
             plan.set_counts(self.backend, counts, self.replicas)
         elif not even:
             plan.set_counts(self.backend, counts, self.replicas)

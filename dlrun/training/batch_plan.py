@@ -1,0 +1,65 @@
+"""One batch shape of a stack, bound: rows gathered, masks drawn, cost and gradient computed in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dlrun.backend import Array, Backend
+from dlrun.graph.plan import Plan
+from dlrun.graph.shaping import pack
+from dlrun.nn.network import NetworkGraph
+from dlrun.training.dropout import DropoutMasks
+from dlrun.training.replica import Replica
+from dlrun.training.rows import BatchBuffer
+
+if TYPE_CHECKING:
+    from dlrun.training.stack import Stack
+
+
+class BatchPlan:
+    """Everything bound for one batch shape (R, B): the gathered rows, masks, forward and backward sweep."""
+
+    def __init__(self, stack: Stack, B: int, *, even: bool) -> None:
+        backend, net, R = stack.backend, stack.net, stack.R
+        self.even = even
+        graph = NetworkGraph(net, R, B, training=True, even=even)
+        self.buffer = BatchBuffer(backend, stack.store, stack.adjustment, R, B)
+        dtype = stack.store.dtype
+        arrays: dict[str, Array] = {"x": self.buffer.x, "y": self.buffer.y, **net.block_views(stack.theta)}
+        self.weight = arrays["weight"] = backend.zeros((R, B, 1), dtype)
+        arrays["present"] = self.buffer.present
+        self.penalty = {name: backend.zeros((R, 1, 1), dtype) for name in ("l2", "l1") if getattr(net, name)}
+        masks = {
+            layer: backend.zeros((R, B, width), dtype)
+            for layer, width in enumerate(net.hidden, start=1)
+            if f"mask{layer}" in graph.leaves
+        }
+        arrays |= self.penalty | {f"mask{layer}": mask for layer, mask in masks.items()} | stack.fixed
+        self.masks = DropoutMasks(backend, stack.keys, [r.keep_prob for r in stack.replicas], masks) if masks else None
+        assert graph.gradient is not None
+        fetches, targets = [graph.cost, graph.gradient], {graph.gradient: stack.gradient}
+        if net.batch_norm:
+            packed = pack([graph.batch_statistics[name] for name, _ in net.statistics])
+            fetches.append(packed)
+            targets[packed] = stack.batch_statistics
+        self.plan = Plan(backend, fetches, graph.bindings(arrays), targets)
+        self.cost = self.plan.outputs[graph.cost].reshape(R)
+
+    def set_counts(self, backend: Backend, counts: npt.NDArray[np.int64], replicas: Sequence[Replica]) -> None:
+        """m of each replica's batch: the divisor of its penalty, and of its cost where rows are padded."""
+        m = np.maximum(counts, 1).astype(np.float64)
+        for name, array in self.penalty.items():
+            factor = np.array([getattr(r, name) for r in replicas]) / (2 * m)
+            backend.xp.copyto(array, backend.to_device(factor[:, None, None], array.dtype))
+        if not self.even:
+            share = backend.to_device((1 / m)[:, None, None], self.weight.dtype)
+            self._share = share
+
+    def weigh(self, xp: Any) -> None:
+        """Weights of a padded batch: 1/m for its rows, 0 for padding."""
+        if not self.even:
+            xp.multiply(self.buffer.present, self._share, self.weight)
