@@ -1,9 +1,9 @@
 """Baselines: what a model must beat.
 
-    majority          the class that most training rows have, with the classes' shares as probabilities
-    mean              the mean of the training targets
-    nearest_neighbor  the target of the training row that is nearest (Euclidean, scaled features): it remembers all
-                      and learns nothing; of rows equally near the first counts
+majority          the class that most training rows have, with the classes' shares as probabilities
+mean              the mean of the training targets
+nearest_neighbor  the target of the training row that is nearest (Euclidean, scaled features): it remembers all
+                  and learns nothing; of rows equally near the first counts
 """
 
 from __future__ import annotations

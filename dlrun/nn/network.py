@@ -113,9 +113,7 @@ class Architecture:
     def block_views(self, rows: Array) -> dict[str, Array]:
         """Rows (R, P) as one view per block."""
         R = rows.shape[0]
-        return {
-            block.name: rows[:, block.start : block.stop].reshape(R, *block.shape) for block in self.blocks
-        }
+        return {block.name: rows[:, block.start : block.stop].reshape(R, *block.shape) for block in self.blocks}
 
     def statistic_views(self, rows: Array) -> dict[str, Array]:
         """Rows (R, Q) of running averages as one view (R, 1, width) each."""
@@ -139,8 +137,7 @@ class Architecture:
     def initial_statistics(self) -> Any:
         """A first row of running averages (Q,): means 0, variances 1."""
         return np.concatenate(
-            [np.full(width, float(name.startswith("variance"))) for name, width in self.statistics]
-            or [np.zeros(0)]
+            [np.full(width, float(name.startswith("variance"))) for name, width in self.statistics] or [np.zeros(0)]
         )
 
     def fixed_tensors(self, rows: Any, random: np.random.Generator) -> dict[str, Any]:
@@ -169,12 +166,8 @@ class NetworkGraph:
         self.z = self._forward()
         loss = LOSSES[net.loss]
         with name_scope("loss"):
-            of_rows = (
-                constant(1, net.dtype) if even else self._leaf("present", R, B, 1) if not loss.mean else None
-            )
-            self.cost = loss.of_batch(
-                self.z, self.y, self.weight if loss.mean or of_rows is None else of_rows
-            )
+            of_rows = constant(1, net.dtype) if even else self._leaf("present", R, B, 1) if not loss.mean else None
+            self.cost = loss.of_batch(self.z, self.y, self.weight if loss.mean or of_rows is None else of_rows)
             self.row_losses = loss.of_row(self.z, self.y)  # (R, B, 1)
         self.penalty = self._penalty()
         self.gradient = self._gradient() if training else None

@@ -174,4 +174,4 @@ def one_hot_targets(target: npt.NDArray[Any], classes: int, *, one_output: bool)
     """Class codes as (n, C) rows of 0 and 1, or (n, 1) where one output tells two classes apart."""
     if one_output:
         return np.asarray(target, np.float64)[:, None]
-    return np.eye(classes)[target]
+    return np.asarray(np.eye(classes)[target])

@@ -147,7 +147,7 @@ def answer_figures(answers: FloatArray, target: npt.NDArray[np.generic], task: s
     """Figures of answers (m, C) in evaluation units: mean −ln p of the true class, or the mean squared error."""
     m = len(target)
     if task == "regression":
-        squares = (answers[:, 0] - target) ** 2
+        squares = (answers[:, 0] - np.asarray(target, np.float64)) ** 2
         return Figures(m, float(squares.mean()), float(np.sqrt(squares.mean())))
     codes = np.asarray(target, np.int64)
     with np.errstate(divide="ignore"):
@@ -169,8 +169,8 @@ def _warm_start(
         found = "x".join(map(str, start.net.widths)) if start.net else start.kind
         wanted = "x".join(map(str, net.widths))
         raise ConfigError(
-            f"training.init_from = {problem.experiment.training.init_from!r}: that model is {found}, this one {wanted}; "
-            "both must have the same layers"
+            f"training.init_from = {problem.experiment.training.init_from!r}: that model is {found}, "
+            f"this one {wanted}; both must have the same layers"
         )
     tensors = {name: value[None] for name, value in start.tensors.items()} if start.tensors else None
     return (
