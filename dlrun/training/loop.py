@@ -19,7 +19,7 @@ COMPACT = 0.75  # a stack is cut down to those still training when fewer than th
 
 
 @dataclass
-class _Progress:
+class Progress:
     """What the loop knows of one replica while it trains."""
 
     best: float = math.inf
@@ -49,10 +49,11 @@ class Training:
         self.stack = stack
         self._early, self._settle = early_stopping, settle
         self._parts = [part for part in ("train", "dev") if self._is_measured(part, parts)]
-        self._progress = {r.number: _Progress() for r in stack.replicas}
-        self._active = np.ones(stack.R, bool)
+        self.progress = {r.number: Progress() for r in stack.replicas}
+        self.active = np.ones(stack.R, bool)
         self._evaluator: Evaluator | None = None
         self.results: dict[int, ReplicaResult] = {}
+        self.epoch = 0  # the last epoch that was completed
 
     def _is_measured(self, part: str, asked: tuple[str, ...]) -> bool:
         needed = self._early is not None and part == "dev"
@@ -66,14 +67,14 @@ class Training:
         return self._evaluator
 
     def __iter__(self) -> Iterator[list[EpochRecord]]:
-        epoch = 0
-        self._finish_at(0)
-        while self._active.any():
-            epoch += 1
+        self._finish_at(self.epoch)
+        while self.active.any():
+            self.epoch += 1
+            epoch = self.epoch
             costs, rates = self.stack.run_epoch(epoch)
             figures = self._measure()
             records = []
-            for place in np.flatnonzero(self._active):
+            for place in np.flatnonzero(self.active):
                 records.append(self._record(int(place), epoch, costs, rates, figures))
                 self._judge(int(place), epoch, costs[:, place], records[-1])
             self._finish_at(epoch)
@@ -108,7 +109,7 @@ class Training:
         if broken:
             self._retire(place, "diverged", epoch, epoch, reason=broken)
             return
-        progress = self._progress[record.replica]
+        progress = self.progress[record.replica]
         if self._early is not None:
             figure = record.figures["dev"]
             value = figure.error if self._early.monitor == "error" else figure.cost
@@ -140,15 +141,15 @@ class Training:
 
     def _finish_at(self, epoch: int) -> None:
         """Retire the replicas whose epochs are done."""
-        for place in np.flatnonzero(self._active):
+        for place in np.flatnonzero(self.active):
             replica = self.stack.replicas[place]
             if epoch >= replica.epochs:
-                best = self._progress[replica.number].best_epoch or epoch
+                best = self.progress[replica.number].best_epoch or epoch
                 self._retire(int(place), "done", best, epoch)
 
     def _retire(self, place: int, status: str, epoch: int, epochs: int, *, reason: str = "") -> None:
         replica = self.stack.replicas[place]
-        progress = self._progress[replica.number]
+        progress = self.progress[replica.number]
         theta, statistics = self._rows(place)
         if status != "diverged" and progress.theta is not None:
             theta, statistics = progress.theta, progress.statistics
@@ -164,15 +165,15 @@ class Training:
             reason=reason,
             tensors={name: host(array[place]).astype(np.float64) for name, array in self.stack.fixed.items()},
         )
-        self._active[place] = False
+        self.active[place] = False
 
     def _rows(self, place: int) -> tuple[Any, Any]:
         return self.stack.theta[place].copy(), self.stack.statistics[place].copy()
 
     def _compact(self) -> None:
         """Cut those that have left out of the stack, once they are many enough to be worth new plans."""
-        going = int(self._active.sum())
+        going = int(self.active.sum())
         if 0 < going < COMPACT * self.stack.R:
-            self.stack.keep(np.flatnonzero(self._active))
-            self._active = np.ones(going, bool)
+            self.stack.keep(np.flatnonzero(self.active))
+            self.active = np.ones(going, bool)
             self._evaluator = None

@@ -1,0 +1,74 @@
+"""A run's checkpoints on disk: the newest and the one before it, each written whole.
+
+A new checkpoint is written to a temporary file and synced; the present one is then renamed to be the previous one,
+and the new one to be the present; the folder is synced last. A kill at any instant leaves one of the two readable.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from dlrun.errors import RunError
+from dlrun.reporting.files import replacing
+from dlrun.training.snapshot import Tensors, decode, encode
+
+NEWEST = "checkpoint.safetensors"
+PREVIOUS = "checkpoint.previous.safetensors"
+EVERY = 5.0  # seconds between checkpoints: what a kill may cost
+
+
+class Checkpoints:
+    """The two checkpoint files of a run's folder."""
+
+    def __init__(self, folder: Path, *, every: float = EVERY) -> None:
+        self._newest, self._previous = folder / NEWEST, folder / PREVIOUS
+        self._every, self._last = every, time.monotonic()
+
+    @property
+    def due(self) -> bool:
+        """Whether the last checkpoint is old enough to write another."""
+        return time.monotonic() - self._last >= self._every
+
+    def save(self, tensors: Mapping[str, npt.NDArray[Any]], values: Mapping[str, Any]) -> None:
+        """Make this the newest checkpoint."""
+        data = encode(tensors, values)
+        with replacing(self._newest) as temporary:
+            temporary.write_bytes(data)
+            if self._newest.exists():
+                os.replace(self._newest, self._previous)
+        self._last = time.monotonic()
+
+    def load(self) -> tuple[Tensors, dict[str, Any], list[str]] | None:
+        """The newest readable checkpoint, with a sentence for each damaged one passed over; None without any.
+
+        Raises `RunError` where there are checkpoints and none can be read; no file is touched.
+        """
+        damaged = []
+        for path in (self._newest, self._previous):
+            try:
+                whole = path.read_bytes()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                damaged.append(f"{path}: {error.strerror or error}")
+                continue
+            try:
+                tensors, values = decode(whole)
+            except ValueError as error:
+                damaged.append(f"{path}: the checkpoint is damaged: {error}")
+                continue
+            return tensors, values, damaged
+        if damaged:
+            raise RunError("; ".join(damaged) + "; start again with --overwrite")
+        return None
+
+    def remove(self) -> None:
+        """A finished run needs none."""
+        for path in (self._newest, self._previous):
+            path.unlink(missing_ok=True)
