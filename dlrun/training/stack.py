@@ -261,5 +261,5 @@ class Stack:
     def bytes(self) -> int:
         """Memory of parameters, state and plans."""
         arrays = [self.gradient, *self._state_arrays()]
-        own = sum(math.prod(a.shape) * int(a.dtype.itemsize) for a in arrays)
+        own: int = sum(math.prod(a.shape) * int(a.dtype.itemsize) for a in arrays)
         return own + sum(plan.plan.bytes + int(plan.buffer.array.nbytes) for plan in self._plans.values())
