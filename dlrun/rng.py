@@ -53,9 +53,9 @@ def stream_keys(seeds: Sequence[int], replicas: Sequence[int], purpose: str) -> 
     return np.array(keys, dtype=np.uint64)
 
 
-def _mix(z: Any, xp: Any) -> Any:
-    """SplitMix64's finalizer, in place on a uint64 array."""
-    scratch = z >> xp.uint64(30)
+def _mix(z: Any, xp: Any, scratch: Any = None) -> Any:
+    """SplitMix64's finalizer, in place on a uint64 array; `scratch` is room of the same shape."""
+    scratch = xp.right_shift(z, xp.uint64(30), out=scratch)
     z ^= scratch
     z *= xp.uint64(_MIX_1)
     xp.right_shift(z, xp.uint64(27), out=scratch)
@@ -72,11 +72,24 @@ def fold_in(keys: Any, counter: int, xp: Any = np) -> Any:
     return _mix(z, xp)
 
 
-def random_bits(keys: Any, count: int, xp: Any = np) -> Any:
-    """The first `count` 64-bit words of each key's stream: uint64 (R, count)."""
+def stream_steps(count: int, xp: Any = np) -> Any:
+    """(i + 1)·γ for the first `count` words of any stream: uint64 (1, count)."""
     steps = xp.arange(1, count + 1, dtype=xp.uint64)
     steps *= xp.uint64(_GAMMA)
-    return _mix(keys[:, None] + steps[None, :], xp)
+    return steps[None, :]
+
+
+def fill_bits(keys: Any, steps: Any, words: Any, scratch: Any, xp: Any = np) -> None:
+    """The words of `random_bits` into `words` (R, count) with `scratch` (R, count), and no array besides."""
+    xp.add(keys[:, None], steps, words)
+    _mix(words, xp, scratch)
+
+
+def random_bits(keys: Any, count: int, xp: Any = np) -> Any:
+    """The first `count` 64-bit words of each key's stream: uint64 (R, count)."""
+    words, scratch = (xp.empty((len(keys), count), xp.uint64) for _ in range(2))
+    fill_bits(keys, stream_steps(count, xp), words, scratch, xp)
+    return words
 
 
 def permutations(keys: UInt64Array, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -39,7 +39,7 @@ class BatchPlan:
             if f"mask{layer}" in graph.leaves
         }
         arrays |= self.penalty | {f"mask{layer}": mask for layer, mask in masks.items()} | stack.fixed
-        self.masks = DropoutMasks(backend, stack.keys, [r.keep_prob for r in stack.replicas], masks) if masks else None
+        self.masks = DropoutMasks(backend, [r.keep_prob for r in stack.replicas], masks) if masks else None
         assert graph.gradient is not None
         fetches, targets = [graph.cost, graph.gradient], {graph.gradient: stack.gradient}
         if net.batch_norm:
