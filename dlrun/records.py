@@ -25,7 +25,13 @@ class Figures:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One replica after one epoch; `figures` by part (train, dev)."""
+    """One replica after one epoch; `figures` by part (train, dev), of parts that have rows.
+
+    step        updates made so far
+    batch_cost  mean over the epoch's batches, each cost taken before its update, without penalty
+    Where the cost of a batch was not finite, step, learning rate and batch_cost end with that batch, and the
+    figures are NaN.
+    """
 
     replica: int
     epoch: int
@@ -41,7 +47,8 @@ class ReplicaResult:
 
     status    "done", "stopped" (early), "settled" (the cost no longer changes) or "diverged"
     epoch     the epoch whose weights these are; `epochs` were run
-    theta     (P,), statistics (Q,): running averages of batch normalization
+    step      updates made; for a divergence, the one at which it was seen
+    theta     (P,), statistics (Q,): running averages of batch normalization; NaN after a divergence
     reason    for a divergence: what was seen, at which epoch and step
     """
 

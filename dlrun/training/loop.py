@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dlrun.errors import ConfigError
 from dlrun.records import EpochRecord, Figures, ReplicaResult
 from dlrun.training.evaluation import Evaluator
 from dlrun.training.stack import Stack
@@ -46,6 +47,11 @@ class Training:
         settle: float | None = None,
         parts: tuple[str, ...] = ("train", "dev"),
     ) -> None:
+        if early_stopping is not None and not all(len(r.dev) for r in stack.replicas):
+            raise ConfigError(
+                "training.early_stopping watches the dev part, and a replica has no dev rows; "
+                "give it some through data.split.dev, or leave early_stopping out"
+            )
         self.stack = stack
         self._early, self._settle = early_stopping, settle
         self._parts = [part for part in ("train", "dev") if self._is_measured(part, parts)]
@@ -57,7 +63,7 @@ class Training:
 
     def _is_measured(self, part: str, asked: tuple[str, ...]) -> bool:
         needed = self._early is not None and part == "dev"
-        return (part in asked or needed) and all(len(getattr(r, part)) for r in self.stack.replicas)
+        return (part in asked or needed) and any(len(getattr(r, part)) for r in self.stack.replicas)
 
     @property
     def evaluator(self) -> Evaluator:
@@ -73,10 +79,11 @@ class Training:
             epoch = self.epoch
             costs, rates = self.stack.run_epoch(epoch)
             figures = self._measure()
+            finite = self._finite()
             records = []
-            for place in np.flatnonzero(self.active):
-                records.append(self._record(int(place), epoch, costs, rates, figures))
-                self._judge(int(place), epoch, costs[:, place], records[-1])
+            for place in map(int, np.flatnonzero(self.active)):
+                records.append(self._record(place, epoch, costs, rates, figures))
+                self._judge(place, records[-1], finite=bool(finite[place]))
             self._finish_at(epoch)
             self._compact()
             yield records
@@ -88,56 +95,65 @@ class Training:
             for part in self._parts
         }
 
+    def _finite(self) -> npt.NDArray[np.bool_]:
+        """Whether all that a replica has learned is finite, (R,): a saturated unit can hide an infinite weight."""
+        xp, stack = self.stack.backend.xp, self.stack
+        rows = xp.isfinite(stack.theta).all(axis=1) & xp.isfinite(stack.statistics).all(axis=1)
+        return stack.backend.to_host(rows)
+
     def _record(
         self, place: int, epoch: int, costs: FloatArray, rates: FloatArray, figures: dict[str, list[Figures]]
     ) -> EpochRecord:
-        taken = ~np.isnan(costs[:, place]) if np.isfinite(costs[:, place]).any() else np.ones(len(costs), bool)
+        """Up to the first batch whose cost is no number, after which a stack may go on for the others' sake."""
+        taken = np.flatnonzero(self.stack.step_counts[:, place] > 0)
+        broken = np.flatnonzero(~np.isfinite(costs[taken, place]))
+        counted = taken[: broken[0] + 1] if broken.size else taken
+        measured = {part: values[place] for part, values in figures.items() if values[place].rows}
+        if broken.size:
+            measured = {part: Figures(figure.rows, math.nan, math.nan) for part, figure in measured.items()}
         return EpochRecord(
             replica=self.stack.replicas[place].number,
             epoch=epoch,
-            step=int(self.stack.steps[place]),
-            learning_rate=float(rates[np.flatnonzero(taken)[-1], place]),
-            batch_cost=float(np.mean(costs[taken, place])),
-            figures={part: values[place] for part, values in figures.items()},
+            step=int(self.stack.steps[place]) - (len(taken) - len(counted)),
+            learning_rate=float(rates[counted[-1], place]),
+            batch_cost=float(np.mean(costs[counted, place])),
+            figures=measured,
         )
 
     # -- stopping ------------------------------------------------------------------------------
 
-    def _judge(self, place: int, epoch: int, costs: FloatArray, record: EpochRecord) -> None:
+    def _judge(self, place: int, record: EpochRecord, *, finite: bool) -> None:
         """Whether this replica goes on."""
-        broken = self._divergence(place, epoch, costs, record)
+        broken = self._divergence(record, finite=finite)
         if broken:
-            self._retire(place, "diverged", epoch, epoch, reason=broken)
+            self._retire(place, "diverged", record.epoch, record.step, reason=broken)
             return
         progress = self.progress[record.replica]
         if self._early is not None:
             figure = record.figures["dev"]
             value = figure.error if self._early.monitor == "error" else figure.cost
-            if value < progress.best - (self._early.min_delta if progress.best_epoch else 0):
-                progress.best, progress.best_epoch = value, epoch
+            if value < progress.best - self._early.min_delta:
+                progress.best, progress.best_epoch = value, record.epoch
                 progress.theta, progress.statistics = self._rows(place)
-            elif epoch - progress.best_epoch >= self._early.patience:
-                self._retire(place, "stopped", progress.best_epoch, epoch)
+            elif record.epoch - progress.best_epoch >= self._early.patience:
+                self._retire(place, "stopped", progress.best_epoch or record.epoch, record.step)
                 return
         if self._settle is not None:
-            cost = record.figures["train"].cost if "train" in record.figures else record.batch_cost
-            if abs(cost - progress.previous_cost) < self._settle:
-                self._retire(place, "settled", epoch, epoch)
-            progress.previous_cost = cost
+            measured = record.figures["train"].cost if "train" in record.figures else record.batch_cost
+            if abs(measured - progress.previous_cost) < self._settle:
+                self._retire(place, "settled", progress.best_epoch or record.epoch, record.step)
+            progress.previous_cost = measured
 
-    def _divergence(self, place: int, epoch: int, costs: FloatArray, record: EpochRecord) -> str:
+    @staticmethod
+    def _divergence(record: EpochRecord, *, finite: bool) -> str:
         """What is no longer a number, and since when; empty while all is well."""
-        steps = len(costs)
-        wrong = np.flatnonzero(~np.isfinite(costs) & (self.stack.step_counts[:, place] > 0))
-        if wrong.size:
-            step = int(self.stack.steps[place]) - int((self.stack.step_counts[wrong[0] : steps, place] > 0).sum()) + 1
-            return f"the cost of a batch was {costs[wrong[0]]} at epoch {epoch}, step {step}"
+        if not math.isfinite(record.batch_cost):  # the mean ends with the batch that was not finite
+            return f"the cost of a batch was {record.batch_cost} at epoch {record.epoch}, step {record.step}"
+        when = f"after epoch {record.epoch}, step {record.step}"
         for part, figure in record.figures.items():
             if not math.isfinite(figure.cost):
-                return f"the cost of the {part} part was {figure.cost} after epoch {epoch}, step {record.step}"
-        if not record.figures and not np.isfinite(self._rows(place)[0]).all():
-            return f"a parameter was no longer finite after epoch {epoch}, step {record.step}"
-        return ""
+                return f"the cost of the {part} part was {figure.cost} {when}"
+        return "" if finite else f"a parameter was no longer finite {when}"
 
     def _finish_at(self, epoch: int) -> None:
         """Retire the replicas whose epochs are done."""
@@ -145,21 +161,24 @@ class Training:
             replica = self.stack.replicas[place]
             if epoch >= replica.epochs:
                 best = self.progress[replica.number].best_epoch or epoch
-                self._retire(int(place), "done", best, epoch)
+                self._retire(int(place), "done", best, int(self.stack.steps[place]))
 
-    def _retire(self, place: int, status: str, epoch: int, epochs: int, *, reason: str = "") -> None:
+    def _retire(self, place: int, status: str, best: int, step: int, *, reason: str = "") -> None:
+        """Note the result: the weights after epoch `best`, or NaN in the place of those that diverged."""
         replica = self.stack.replicas[place]
         progress = self.progress[replica.number]
         theta, statistics = self._rows(place)
-        if status != "diverged" and progress.theta is not None:
+        if status == "diverged":
+            theta, statistics = theta * math.nan, statistics * math.nan
+        elif progress.theta is not None:
             theta, statistics = progress.theta, progress.statistics
         host = self.stack.backend.to_host
         self.results[replica.number] = ReplicaResult(
             replica=replica.number,
             status=status,
-            epoch=epoch,
-            epochs=epochs,
-            step=int(self.stack.steps[place]),
+            epoch=best,
+            epochs=self.epoch,
+            step=step,
             theta=host(theta),
             statistics=host(statistics),
             reason=reason,
