@@ -12,13 +12,13 @@ import numpy.typing as npt
 
 from dlrun.backend import Backend
 from dlrun.data.dataset import Dataset
-from dlrun.data.scaling import fit_scaling, fit_scalings
+from dlrun.data.scaling import fit_scalings
 from dlrun.errors import ConfigError
 from dlrun.nn.losses import LOSSES, default_loss
 from dlrun.nn.network import Architecture
 from dlrun.rng import generator
 from dlrun.training.replica import Replica, no_rows
-from dlrun.training.rows import Normalization, RowStore, one_hot_targets
+from dlrun.training.rows import Normalization, RowStore, one_hot_targets, storage_scaling
 from dlrun.training.stack import Stack, StackSettings
 
 if TYPE_CHECKING:
@@ -155,25 +155,25 @@ class Problem:
         return Normalization(scaling.fill, scaling.shift, scaling.scale, y_shift, y_scale)
 
     def reference(self) -> Normalization:
-        """The scaling under which rows that several replicas share are stored: that of all rows."""
-        everything = np.arange(len(self.dataset), dtype=np.int64)
-        data, options = self.dataset, self.experiment.data
-        scaling = fit_scaling(
-            data.features,
-            everything,
-            normalize=options.normalize,
-            missing=options.missing,
-            categorical=data.categorical,
+        """The scaling under which rows that several replicas share are stored; it follows from the data alone."""
+        data = self.dataset
+        numeric = (
+            ~data.categorical if self.experiment.data.normalize != "none" else np.zeros(len(data.categorical), bool)
         )
-        y_shift, y_scale = self._target_scaling([everything])
-        return Normalization(scaling.fill[None], scaling.shift[None], scaling.scale[None], y_shift, y_scale)
+        shift, scale = storage_scaling(data.features, numeric)
+        y_shift, y_scale = storage_scaling(self.targets, np.full(self.targets.shape[1], self._target_is_scaled))
+        return Normalization(*(array[None] for array in (shift, shift, scale, y_shift, y_scale)))
 
-    def _target_scaling(self, rows: Sequence[Rows]) -> tuple[FloatArray, FloatArray]:
+    @property
+    def _target_is_scaled(self) -> bool:
         """A regression's target is standardized with the inputs, unless data.normalize_target says otherwise."""
         options = self.experiment.data
         wanted = options.normalize != "none" if options.normalize_target is None else options.normalize_target
+        return wanted and self.dataset.task == "regression"
+
+    def _target_scaling(self, rows: Sequence[Rows]) -> tuple[FloatArray, FloatArray]:
         shape = (len(rows), self.targets.shape[1])
-        if self.dataset.task == "classification" or not wanted:
+        if not self._target_is_scaled:
             return np.zeros(shape), np.ones(shape)
         means = np.array([self.targets[part].mean(axis=0) for part in rows])
         spreads = np.array([self.targets[part].std(axis=0) for part in rows])

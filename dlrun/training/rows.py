@@ -4,14 +4,14 @@ A stored row is [x (d), 1, y (C), present]: the inputs, the column of ones that 
 One more row, all zeros, is the padding of batches that are not full.
 
 Replicas differ in their scaling, since each is scaled by its own training rows. The rows of a `shared` store are
-kept under one reference scaling, which keeps large offsets out of float32 and depends on the data alone; each
-gathered batch then gets its replica's own shift and scale relative to it. A model trained by itself stores its rows
-under its own scaling, and nothing is left to do.
+kept under one reference scaling (`storage_scaling`), which keeps large offsets out of float32 and depends on the data
+alone; each gathered batch then gets its replica's own shift and scale relative to it. A model trained by itself stores
+its rows under its own scaling, and nothing is left to do.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,34 @@ class Normalization:
         return np.asarray((filled - self.shift[replica]) * self.scale[replica])
 
 
+SAMPLED_ROWS = 1 << 14  # rows by which a column's middle is judged
+
+
+def storage_scaling(columns: FloatArray, scaled: npt.NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+    """Shift and scale (k,) under which columns (n, k) keep their digits in float32; 0 and 1 where not `scaled`.
+
+    The shift is the median and the scale a power of two near 1/median|x − shift|. A row that lies far out does not
+    move them, as it would move a mean, and so takes no digits from replicas that do not have it; and a power of two
+    rounds nothing. What counts is a difference that float32 can hold: values 2²⁴ times farther from the median
+    than a replica's own spread would lose it.
+    """
+    shift, scale = np.zeros(columns.shape[1]), np.ones(columns.shape[1])
+    for j in np.flatnonzero(scaled):
+        column = columns[:, j]
+        values = column[:: -(-len(column) // SAMPLED_ROWS)]
+        values = values[~np.isnan(values)]
+        if not values.size:
+            values = column[~np.isnan(column)]
+        if values.size:
+            shift[j] = np.median(values)
+            distance = np.abs(values - shift[j])
+            spread = np.median(distance) or distance.max()
+            farthest = np.nanmax(np.abs(column - shift[j]))
+            exponent = max(np.frexp(spread)[1], np.frexp(farthest)[1] - 100)  # nothing overflows
+            scale[j] = np.ldexp(1.0, -int(exponent)) if spread > 0 else 1.0
+    return shift, scale
+
+
 class RowStore:
     """Rows on the device. `gather` copies a batch of every replica into a buffer and scales it there."""
 
@@ -69,8 +97,6 @@ class RowStore:
         self.padding = n
         self.inputs, self.outputs = d, targets.shape[1]
         self.width = d + 1 + self.outputs + 1
-        if shared:  # a column that the reference blanks out may still speak to a replica
-            reference = replace(reference, scale=np.where(reference.scale == 0, 1.0, reference.scale))
         self._reference = reference
         rows = np.zeros((n + 1, self.width))
         x = features if shared else np.where(np.isnan(features), reference.fill[0], features)
