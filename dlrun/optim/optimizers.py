@@ -127,7 +127,8 @@ def _rmsprop(theta: Node, g: Node, state: Nodes, c: Nodes) -> tuple[Node, dict[s
 
 
 def _adam_coefficients(t: FloatArray, rate: FloatArray, h: Hyperparameters) -> dict[str, FloatArray]:
-    k = np.sqrt((1 - h.beta2) / -np.expm1(t * np.log(h.beta2))) if (h.beta2 > 0).all() else _k(t, h)
+    with np.errstate(divide="ignore"):  # ln 0 = −∞ gives 1 − 0ᵗ = 1
+        k = np.sqrt((1 - h.beta2) / -np.expm1(t * np.log(h.beta2)))
     first = (1 - h.beta1) / (1 - h.beta1**t)
     return {
         "rate": rate * first / k,
@@ -135,10 +136,6 @@ def _adam_coefficients(t: FloatArray, rate: FloatArray, h: Hyperparameters) -> d
         "beta2": np.broadcast_to(h.beta2, t.shape),
         "epsilon": h.epsilon / k,
     }
-
-
-def _k(t: FloatArray, h: Hyperparameters) -> FloatArray:
-    return np.asarray(np.sqrt((1 - h.beta2) / (1 - h.beta2**t)))
 
 
 def _adam(theta: Node, g: Node, state: Nodes, c: Nodes) -> tuple[Node, dict[str, Node]]:
