@@ -29,7 +29,8 @@ def answers_for(model: TrainedModel, table: Table, backend: Backend) -> npt.NDAr
     if not len(table):
         width = len(model.preprocessing.classes) or 1
         return np.zeros((0, width))
-    answers = model.answers(features, backend)
+    with backend.quiet():  # what overflows is told below, with its row
+        answers = model.answers(features, backend)
     broken = np.flatnonzero(~np.isfinite(answers).all(axis=1))
     if broken.size:
         row = int(broken[0])

@@ -53,7 +53,7 @@ def command(
     output = Output(quiet=quiet, json=json)
     stored = open_run(run)
     backend = select_backend(device.value)
-    with computing_threads(int(stored.summary.get("threads") or 1)):
+    with computing_threads(int(stored.summary.get("threads") or 1)), backend.quiet():
         if data is None:
             _own_parts(stored, backend, output)
         else:
@@ -173,7 +173,7 @@ def _show(
     plain = figures_json(figures)
     classes = {part: report.to_json() for part, report in reports.items() if report is not None}
     table = figures_table(str(stored.folder), task, plain, baseline)
-    table.footnotes += [*verdict(task, plain, baseline), *notes]
+    table.footnotes += [*verdict(stored.model.kind, task, plain, baseline), *notes]
     tables: list[Table] = [table]
     report = reports[last]
     if report is not None:

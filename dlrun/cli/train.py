@@ -77,7 +77,7 @@ def command(
     start = _starting_model(problem, output)
     backend = select_backend(device.value)
     threads = threads_for(problem, jobs)
-    with computing_threads(threads) as executor:
+    with computing_threads(threads) as executor, backend.quiet():
         run = TrainRun(problem, backend, start=start, threads=executor)
         # Only now is the folder taken: a wrong key or a missing file must not cost an earlier run its files.
         with claim_run_folder(out=out, name=chosen.name, command="train", overwrite=overwrite) as folder:

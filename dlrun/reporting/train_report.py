@@ -22,7 +22,7 @@ def figures_json(figures: Mapping[str, Figures]) -> dict[str, dict[str, float]]:
 def train_table(summary: Mapping[str, Any], folder: Path) -> Table:
     """Cost and error of each part beside the baseline's error, and what else there is to know about the run."""
     table = figures_table(summary["name"], summary["task"], summary["figures"], summary["baseline"])
-    table.footnotes += verdict(summary["task"], summary["figures"], summary["baseline"])
+    table.footnotes += verdict(summary["model"], summary["task"], summary["figures"], summary["baseline"])
     table.footnotes += [*_effort(summary), f"Files: {folder}"]
     return table
 
@@ -43,18 +43,18 @@ def figures_table(title: str, task: str, figures: Mapping[str, Any], baseline: M
     return table
 
 
-def verdict(task: str, figures: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[str]:
-    """A sentence where the model is no better than answering without looking, on the most telling part."""
-    part = next((part for part in PARTS if part in figures and part in baseline["figures"]), None)
-    if part is None:
+def verdict(kind: str, task: str, figures: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[str]:
+    """A sentence where a model of this kind is no better than the baseline, on the most telling part."""
+    part = next((part for part in (*PARTS, *figures) if part in figures and part in baseline["figures"]), None)
+    if part is None or kind == baseline["kind"]:
         return []
     model, other = figures[part]["error"], baseline["figures"][part]["error"]
     if model < other:
         return []
-    name = ERROR_NAMES[task]
+    where = f"the {part} part" if part in PARTS else "this table"
     return [
-        f"The model does not beat the {baseline['kind']} baseline on the {part} part: "
-        f"{name} {shown(model)} against {shown(other)}."
+        f"The model does not beat the {baseline['kind']} baseline on {where}: "
+        f"{ERROR_NAMES[task]} {shown(model)} against {shown(other)}."
     ]
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from dlrun.cli.app import run
+
+COMPUTING = ("train", "evaluate", "predict")  # the commands that take --device
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,56 @@ Dlrun = Callable[..., Result]
 
 @pytest.fixture
 def dlrun(capsys: pytest.CaptureFixture[str]) -> Dlrun:
-    """`dlrun("list", "--json")` gives the status and what was printed."""
+    """`dlrun("list", "--json")` gives the status and what was printed; commands compute on the device under test."""
 
     def call(*arguments: str) -> Result:
         capsys.readouterr()
-        status = run(arguments)
+        status = run(on_device(arguments))
         return Result(status, *capsys.readouterr())
 
     return call
+
+
+def on_device(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """The command line with the device that DLRUN_TEST_DEVICE names, if it names none itself."""
+    if arguments[:1] and arguments[0] in COMPUTING and "--device" not in arguments:
+        return (*arguments, "--device", os.environ.get("DLRUN_TEST_DEVICE", "cpu"))
+    return arguments
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def iris_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of iris; read it, and leave it as it is."""
+    folder = tmp_path_factory.mktemp("iris") / "run"
+    assert run(on_device(("train", "iris", "--out", str(folder), "--quiet"))) == 0
+    return folder
+
+
+OWN = """age,city,=cmd|' /c calc'!A0,y
+1,Paris,3,yes
+2,Rome,4,=no
+,Paris,5,yes
+4,Oslo,6,=no
+5,Oslo,2,yes
+6,Rome,,=no
+7,Paris,9,yes
+8,,7,=no
+9,Paris,3,yes
+10,Oslo,4,=no
+11,Rome,4,yes
+12,Oslo,4,=no
+"""
+
+
+@pytest.fixture
+def own_table(here: Path) -> Path:
+    """A user's table with texts, missing values, and names that a spreadsheet would run."""
+    (here / "own.csv").write_text(OWN)
+    return here / "own.csv"
