@@ -45,11 +45,11 @@ class EpochRecord:
 class ReplicaResult:
     """How the training of one replica ended, and its weights as host arrays.
 
-    status    "done", "stopped" (early), "settled" (the cost no longer changes) or "diverged"
+    status    "done", "stopped" (early), "settled" (the cost no longer changes), "pruned" or "diverged"
     epoch     the epoch whose weights these are; `epochs` were run
     step      updates made; for a divergence, the one at which it was seen
     theta     (P,), statistics (Q,): running averages of batch normalization; NaN after a divergence
-    reason    for a divergence: what was seen, at which epoch and step
+    reason    for a divergence: what was seen, at which epoch and step; for a pruned one: why
     """
 
     replica: int

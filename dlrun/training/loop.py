@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,6 +121,15 @@ class Training:
         )
 
     # -- stopping ------------------------------------------------------------------------------
+
+    def prune(self, numbers: Collection[int], *, reason: str) -> None:
+        """Let these replicas leave the stack between two epochs, with the weights that they have."""
+        for place in map(int, np.flatnonzero(self.active)):
+            replica = self.stack.replicas[place]
+            if replica.number in numbers:
+                best = self.progress[replica.number].best_epoch or self.epoch
+                self._retire(place, "pruned", best, int(self.stack.steps[place]), reason=reason)
+        self._compact()
 
     def _judge(self, place: int, record: EpochRecord, *, finite: bool) -> None:
         """Whether this replica goes on."""

@@ -225,7 +225,7 @@ class Problem:
         drawn = [
             net.fixed_tensors(
                 normalization.apply(self.dataset.features[r.train], place),
-                generator(r.seed, r.number, "feature map"),
+                generator(r.seed, r.stream, "feature map"),
             )
             for place, r in enumerate(replicas)
         ]

@@ -18,8 +18,11 @@ def no_rows() -> Rows:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Replica:
-    """A model to train. Everything that is random about it follows from `seed` and `number`.
+    """A model to train. Everything that is random about it follows from `seed` and `draws`.
 
+    number             its name among the replicas that are trained together
+    draws              what keys its random streams; left out, its number. Trials of a search share it, so that they
+                       differ by their hyperparameters alone
     train, dev, test   row numbers of the data; training rows may repeat (bootstrap)
     decay              the `[optimizer.decay]` table
     keep_prob          per hidden layer
@@ -43,3 +46,9 @@ class Replica:
     initialization: str = "he"
     scale: float = 0.01
     epochs: int = 20
+    draws: int | None = None
+
+    @property
+    def stream(self) -> int:
+        """The number that keys its random streams."""
+        return self.number if self.draws is None else self.draws

@@ -79,7 +79,7 @@ class Stack:
         self._allocate(None)
 
     def _first_row(self, replica: Replica) -> FloatArray:
-        random = generator(replica.seed, replica.number, "initial weights")
+        random = generator(replica.seed, replica.stream, "initial weights")
         return np.asarray(self.net.initial_row(replica.initialization, replica.scale, random))
 
     def _allocate(self, state: Mapping[str, Array] | None) -> None:
@@ -103,7 +103,7 @@ class Stack:
                 for name in ("learning_rate", "beta1", "beta2", "epsilon", "weight_decay")
             },
         )
-        seeds, numbers = [r.seed for r in self.replicas], [r.number for r in self.replicas]
+        seeds, numbers = [r.seed for r in self.replicas], [r.stream for r in self.replicas]
         self._order_keys = stream_keys(seeds, numbers, "batch order")
         self.keys = stream_keys(seeds, numbers, "dropout")
         self._plans: dict[tuple[int, bool], BatchPlan] = {}

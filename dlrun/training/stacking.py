@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -85,6 +85,8 @@ class StackedTraining:
 
     rows     for each replica, the row numbers that it answers after training
     parts    what is measured after every epoch (nothing, unless early stopping watches dev)
+    shared   the stored rows, where several trainings share them; left out, they are stored anew
+    began    told of each stack's training before its first epoch, by whoever wants to prune replicas
     """
 
     problem: Problem
@@ -93,6 +95,8 @@ class StackedTraining:
     rows: Sequence[Rows]
     jobs: int | None = None
     parts: tuple[str, ...] = ()
+    shared: RowStore | None = None
+    began: Callable[[Training], None] | None = None
     answered: dict[int, Answered] = field(default_factory=dict)
     plan: StackPlan = field(init=False)
 
@@ -105,7 +109,7 @@ class StackedTraining:
         self._cancelled = threading.Event()
 
     def __iter__(self) -> Iterator[list[EpochRecord]]:
-        shared = self.problem.shared_rows(self.backend)
+        shared = self.shared or self.problem.shared_rows(self.backend)
         if self.plan.jobs == 1:
             for group in self.plan.groups:
                 yield from self._train(group, shared)
@@ -142,6 +146,8 @@ class StackedTraining:
         replicas = [self.replicas[place] for place in group]
         try:
             training = self._training(replicas, shared)
+            if self.began is not None:
+                self.began(training)
             for records in training:
                 if self._cancelled.is_set():
                     return
