@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
+BASELINES = {"majority": "classification", "mean": "regression", "nearest_neighbor": "any"}  # kind: its task
 
 
 def majority(target: npt.NDArray[np.int64], classes: int) -> FloatArray:

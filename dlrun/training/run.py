@@ -15,6 +15,7 @@ from dlrun.data.scaling import Scaling
 from dlrun.data.splits import Split, split_rows, strata_of
 from dlrun.errors import ConfigError
 from dlrun.nn.baselines import baseline_answers, fit_baseline
+from dlrun.nn.description import describe
 from dlrun.records import EpochRecord, Figures, ReplicaResult
 from dlrun.training.evaluation import Evaluator
 from dlrun.training.loop import Training
@@ -164,13 +165,17 @@ def _warm_start(
         return None, None, None
     replica = problem.replica(np.arange(len(problem.dataset), dtype=np.int64))
     net = problem.architecture([replica])
-    same = start.net is not None and (start.net.slots, start.net.statistics) == (net.slots, net.statistics)
+    same = (
+        start.net is not None
+        and (start.net.slots, start.net.statistics) == (net.slots, net.statistics)
+        and describe(start.net).get("feature_map") == describe(net).get("feature_map")
+    )
     if not same or start.theta is None or start.statistics is None:
         found = "x".join(map(str, start.net.widths)) if start.net else start.kind
         wanted = "x".join(map(str, net.widths))
         raise ConfigError(
             f"training.init_from = {problem.experiment.training.init_from!r}: that model is {found}, "
-            f"this one {wanted}; both must have the same layers"
+            f"this one {wanted}; both must have the same layers and feature map"
         )
     tensors = {name: value[None] for name, value in start.tensors.items()} if start.tensors else None
     return (
