@@ -70,17 +70,15 @@ def promoted(attributes: Attributes, *dtypes: Any) -> Any:
 
 
 def numeric(attributes: Attributes, *dtypes: Any) -> Any:
-    result = np.result_type(*dtypes)
-    if result.kind == "b":
+    """The common type of numbers."""
+    if any(dtype.kind == "b" for dtype in dtypes):
         raise ValueError("truth values have no arithmetic; cast them first")
-    return result
+    return np.result_type(*dtypes)
 
 
 def floating(attributes: Attributes, *dtypes: Any) -> Any:
-    """The common type; integers are computed in float32 … float64 as NumPy would."""
-    result = np.result_type(*dtypes)
-    if result.kind == "b":
-        raise ValueError("truth values have no arithmetic; cast them first")
+    """The common float type; integers of up to 16 bits are computed in float32, longer ones in float64."""
+    result = numeric(attributes, *dtypes)
     return result if result.kind == "f" else np.dtype(np.float64 if result.itemsize > 2 else np.float32)
 
 
