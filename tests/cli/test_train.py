@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from dlrun.backend import describe_devices
+
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # all but the line break
 
 
@@ -406,6 +408,31 @@ def test_json_is_one_object(dlrun: Any, here: Path, monkeypatch: pytest.MonkeyPa
 def test_quiet(dlrun: Any, here: Path) -> None:
     result = dlrun("train", "iris", "--quiet", "--set", "training.epochs=1")
     assert result == type(result)(0, "", "")
+
+
+# -- devices ---------------------------------------------------------------------------------------
+
+
+def test_a_gpu_that_there_is_not(dlrun: Any, here: Path) -> None:
+    if describe_devices()["gpu"]:
+        pytest.skip("there is a usable GPU")
+    result = dlrun("train", "iris", "--device", "gpu")
+    assert (result.status, result.stdout) == (3, "")
+    assert "--device gpu: " in result.stderr
+    assert "--device cpu" in result.stderr
+    assert not (here / "runs").exists()
+    assert json.loads(dlrun("train", "iris", "--json", "--device", "auto").stdout)["device"] == "cpu"
+
+
+@pytest.mark.gpu
+def test_the_gpu_gives_what_the_cpu_gives(dlrun: Any, here: Path) -> None:
+    found = {}
+    for device in ("cpu", "gpu"):
+        result = dlrun("train", "iris", "--json", "--device", device, "--set", "training.epochs=5")
+        found[device] = json.loads(result.stdout)
+        assert found[device]["device"] == device
+    for part, figures in found["cpu"]["figures"].items():
+        assert found["gpu"]["figures"][part]["cost"] == pytest.approx(figures["cost"], rel=1e-3)
 
 
 # -- time ------------------------------------------------------------------------------------------
