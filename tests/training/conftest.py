@@ -73,7 +73,7 @@ def train(
 
 
 @pytest.fixture(scope="session")
-def trained() -> Callable[..., tuple[dict[int, list[Any]], Any]]:
+def trained() -> Callable[..., Trained]:
     return train
 
 
