@@ -52,9 +52,10 @@ def table(tmp_path: Path) -> Callable[..., Problem]:
     return make
 
 
-def train(
-    problem: Problem, replicas: list[Replica], shared: Any = None, **options: Any
-) -> tuple[dict[int, list[Any]], Any]:
+Trained = tuple[dict[int, list[Any]], Any]
+
+
+def train(problem: Problem, replicas: list[Replica], shared: Any = None, **options: Any) -> Trained:
     """Records by replica, and results by replica, of one stack on a shared store."""
     backend = Backend()
     training = problem.experiment.training
