@@ -1,0 +1,1 @@
+"""The competitors, a module each: `prepare(case, threads)` returns a call that runs so many steps."""
