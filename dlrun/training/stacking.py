@@ -171,19 +171,32 @@ class StackedTraining:
 
     def _answer(self, replicas: list[Replica], rows: list[Rows], training: Training, shared: RowStore) -> None:
         results = [training.results[r.number] for r in replicas]
-        tensors = {name: np.stack([result.tensors[name] for result in results]) for name in results[0].tensors}
-        judges = [replace(r, test=test) for r, test in zip(replicas, rows, strict=True)]
-        stack = self.problem.stack(
-            self.backend,
-            judges,
-            shared=shared,
-            theta=np.stack([result.theta for result in results]),
-            statistics=np.stack([result.statistics for result in results]),
-            tensors=tensors,
-        )
-        evaluator = Evaluator(stack)
-        answers, figures = evaluator.outputs(rows), evaluator.figures(rows)
-        for result, answer, figure in zip(results, answers, figures, strict=True):
-            if result.status == "diverged":
-                answer, figure = np.full_like(answer, np.nan), Figures(figure.rows, np.nan, np.nan)
-            self.answered[result.replica] = Answered(result, answer, figure)
+        for answered in judge(self.problem, self.backend, replicas, results, rows, shared):
+            self.answered[answered.result.replica] = answered
+
+
+def judge(
+    problem: Problem,
+    backend: Backend,
+    replicas: Sequence[Replica],
+    results: Sequence[ReplicaResult],
+    rows: Sequence[Rows],
+    shared: RowStore,
+) -> list[Answered]:
+    """What each replica, with the weights of its result, answers on its own rows."""
+    tensors = {name: np.stack([result.tensors[name] for result in results]) for name in results[0].tensors}
+    stack = problem.stack(
+        backend,
+        [replace(r, test=test) for r, test in zip(replicas, rows, strict=True)],
+        shared=shared,
+        theta=np.stack([result.theta for result in results]),
+        statistics=np.stack([result.statistics for result in results]),
+        tensors=tensors,
+    )
+    evaluator = Evaluator(stack)
+    found = []
+    for result, answer, figure in zip(results, evaluator.outputs(rows), evaluator.figures(rows), strict=True):
+        if result.status == "diverged":
+            answer, figure = np.full_like(answer, np.nan), Figures(figure.rows, np.nan, np.nan)
+        found.append(Answered(result, answer, figure))
+    return found
