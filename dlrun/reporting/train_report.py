@@ -30,7 +30,7 @@ def train_table(summary: Mapping[str, Any], folder: Path) -> Table:
 def figures_table(title: str, task: str, figures: Mapping[str, Any], baseline: Mapping[str, Any]) -> Table:
     """One row per part. `baseline` is that of the summary: its kind, and its figures by part."""
     error = ERROR_NAMES[task]
-    columns = ["part", "rows", "cost", error, f"{baseline['kind']} {error}"]
+    columns = ["part", "rows", "cost", error, f"{error} of the {baseline['kind']}"]
     if task == "classification":
         columns.insert(4, "wrong")
     table = Table(title=title, columns=[columns[0], *(Column(name, "right") for name in columns[1:])])

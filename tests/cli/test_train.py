@@ -230,7 +230,7 @@ def test_regression_is_measured_in_the_target_s_units(dlrun: Any, here: Path) ->
     assert summary["figures"]["train"]["error"] == pytest.approx(np.sqrt((residual**2).mean()), rel=1e-3)
     assert summary["baseline"]["figures"]["train"]["error"] == pytest.approx(target.std(), rel=1e-6)
     assert summary["baseline"]["answer"] == [pytest.approx(target.mean())]
-    assert "mean RMSE" in dlrun("train", "--data", "own.csv", "--target", "y", *options).stdout
+    assert "RMSE of the mean" in dlrun("train", "--data", "own.csv", "--target", "y", *options).stdout
 
 
 # -- divergence ------------------------------------------------------------------------------------
@@ -379,7 +379,10 @@ def test_plain_output(dlrun: Any, here: Path) -> None:
     assert shown.isascii()
     assert "\x1b" not in shown
     first, header, *rows = shown.splitlines()
-    assert (first, header.split()) == ("iris", ["part", "rows", "cost", "error", "wrong", "majority", "error"])
+    assert (first, header.split()) == (
+        "iris",
+        ["part", "rows", "cost", "error", "wrong", "error", "of", "the", "majority"],
+    )
     assert [row.split()[:2] for row in rows[:3]] == [["train", "90"], ["dev", "30"], ["test", "30"]]
 
 
