@@ -102,6 +102,7 @@ class Backend:
         """
         if a.shape[-1] == 1 and b.shape[-2] == 1 and out.shape[-1] > 1:
             return [partial(self.xp.multiply, a, b, out)]  # k = 1: an outer product, which BLAS is slow at
+        a, b, out = self._flattened(a, b, out)
         a, copy_a = self._multipliable(a)
         b, copy_b = self._multipliable(b)
         m, n, k = out.shape[-2], out.shape[-1], a.shape[-1]
@@ -111,6 +112,17 @@ class Backend:
             copy_b.append(partial(self.xp.copyto, plain, b))
             b = plain
         return [*copy_a, *copy_b, partial(self.xp.matmul, a, b, out)]
+
+    @staticmethod
+    def _flattened(a: Array, b: Array, out: Array) -> tuple[Array, Array, Array]:
+        """A stack times one matrix that all share is one product of taller matrices, where no copy is needed for it."""
+        if not (a.ndim == b.ndim == out.ndim == 3 and out.shape[0] > 1):
+            return a, b, out
+        if b.shape[0] == 1 and a.flags.c_contiguous and out.flags.c_contiguous:
+            return a.reshape(-1, a.shape[-1]), b[0], out.reshape(-1, out.shape[-1])
+        if a.shape[0] == 1 and out.shape[-1] == 1 and b.flags.c_contiguous and out.flags.c_contiguous:
+            return b[:, :, 0], a[0].swapaxes(0, 1), out[:, :, 0]  # vectors times one matrix
+        return a, b, out
 
     def _multipliable(self, x: Array) -> tuple[Array, list[Call]]:
         """BLAS reads matrices, not views that repeat an element: those are copied first."""

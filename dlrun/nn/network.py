@@ -150,10 +150,11 @@ class NetworkGraph:
 
     Leaves: `x` (R, B, d+1), its last column ones; `y` (R, B, C); `weight` (R, B, 1), which sums to 1 over the
     batch, unless the batch is `even`: every row then weighs 1/B. Blocks of θ (`A1`, …); where they apply `mask1` …
-    (R, B, n), already divided by keep_prob, `mean1` …, `centres`, and `l2`, `l1` = λ/(2m) (R, 1, 1).
+    (R, B, n), already divided by keep_prob, `mean1` …, `centres`, and `l2`, `l1` = λ/(2m) (R, 1, 1). R = None leaves
+    the replica axis open: each leaf may then have as many replicas as it differs in, or 1.
     """
 
-    def __init__(self, net: Architecture, R: int, B: int, *, training: bool, even: bool = False) -> None:
+    def __init__(self, net: Architecture, R: int | None, B: int, *, training: bool, even: bool = False) -> None:
         self.net = net
         self._R, self._B, self._training = R, B, training
         self.leaves: dict[str, Node] = {}
@@ -172,7 +173,7 @@ class NetworkGraph:
         self.penalty = self._penalty()
         self.gradient = self._gradient() if training else None
 
-    def _leaf(self, name: str, *shape: int) -> Node:
+    def _leaf(self, name: str, *shape: int | None) -> Node:
         node = self.leaves[name] = placeholder(shape, self.net.dtype, name=name)
         return node
 
