@@ -43,6 +43,7 @@ package: $(INSTALLED_DEV) ## Build the wheel and run it from elsewhere
 	$(PIP) install --no-deps --target build/package/site build/package/*.whl
 	cd build/package && PYTHONPATH=site ../../$(BIN)/python -P -m dlrun show digits > resolved.toml
 	cd build/package && PYTHONPATH=site ../../$(BIN)/python -P -m dlrun list --json > list.json
+	cd build/package && PYTHONPATH=site ../../$(BIN)/python -P -m dlrun train iris --quiet --out run --overwrite
 	cd build/package && PYTHONPATH=site ../../$(BIN)/python -P -c \
 	  "import dlrun.packaged as p; assert '_packaged' in str(p.packaged_dir('datasets')), p.__file__"
 

@@ -26,9 +26,6 @@ def answers_for(model: TrainedModel, table: Table, backend: Backend) -> npt.NDAr
     import numpy as np
 
     features = model.preprocessing.features(table)
-    if not len(table):
-        width = len(model.preprocessing.classes) or 1
-        return np.zeros((0, width))
     with backend.quiet():  # what overflows is told below, with its row
         answers = model.answers(features, backend)
     broken = np.flatnonzero(~np.isfinite(answers).all(axis=1))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dlrun.cli.options import DebugOption, Device, DeviceOption, JsonOption, QuietOption, RunArgument
-from dlrun.errors import DataError, RunError
+from dlrun.errors import RunError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,8 +109,6 @@ def _other_table(stored: StoredRun, data: str, backend: Backend, output: Output)
 
     model = stored.model
     table = read_like_training(model, data)
-    if not len(table):
-        raise DataError(f"{data}: the table has no rows; nothing can be measured")
     answers = answers_for(model, table, backend)
     target = model.preprocessing.target(table)
     task = model.preprocessing.task

@@ -116,10 +116,12 @@ class CsvFile:
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
-        except BaseException:
+        except BaseException as error:
             if len(rest) < len(data) and self._file.seekable():
                 self._file.truncate(self._size)
                 self._file.seek(self._size)
+            if isinstance(error, OSError) and error.filename is None:
+                error.filename = os.fspath(self._path)  # a write does not tell which file it was
             raise
         self._size += len(data)
 

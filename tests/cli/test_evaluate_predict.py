@@ -152,6 +152,7 @@ def test_a_changed_model_is_said(dlrun: Any, here: Path, iris_run: Path) -> None
     ("table", "message"),
     [
         ("a,b\n1,2\n", "lacks the columns 'sepal_length'"),
+        ("sepal_length,sepal_width,petal_length,petal_width,species\n", "no rows"),
         ("sepal_length,sepal_width,petal_length,petal_width\n1,2,3,4\n", "no column 'species'"),
         ("sepal_length,sepal_width,petal_length,petal_width,species\n1,2,3,4,rosa\n", "the class 'rosa' was not there"),
         ("sepal_length,sepal_width,petal_length,petal_width,species\n1,,3,4,setosa\n", "the value is missing"),
@@ -165,6 +166,19 @@ def test_tables_that_do_not_fit(table: str, message: str, dlrun: Any, here: Path
     assert (result.status, result.stdout) == (2, "")
     assert message in result.stderr
     assert "new.csv" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("baseline", "message"),
+    [(None, "lacks the answer of the baseline"), ({"answer": [0.5, 0.5]}, "baseline is of other classes")],
+)
+def test_a_damaged_summary(baseline: Any, message: str, dlrun: Any, here: Path, iris_run: Path) -> None:
+    shutil.copytree(iris_run, here / "run")
+    summary = json.loads((here / "run/summary.json").read_text())
+    (here / "run/summary.json").write_text(json.dumps({**summary, "baseline": baseline}))
+    result = dlrun("evaluate", "run")
+    assert (result.status, result.stdout) == (2, "")
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize("command", ["evaluate", "predict"])

@@ -125,6 +125,7 @@ def test_a_full_disk_leaves_complete_rows(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     assert caught.value.errno == errno.EFBIG
+    assert caught.value.filename == str(path)
     assert read(path) == [["x"], ["first"]]
 
 
