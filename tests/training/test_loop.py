@@ -125,14 +125,15 @@ def test_parts_without_rows_are_missing_from_their_own_replicas_records_only(pro
     assert set(records[1][0].figures) == {"train"}
 
 
-def test_divergence_names_epoch_and_step(problem, trained):
-    """Squared errors under α = 10⁶: every update makes the weights 10⁶ times larger, until float32 overflows."""
+@pytest.mark.parametrize("rate", [1e2, 1e4, 1e6])
+def test_divergence_names_epoch_and_step(problem, trained, rate):
+    """Squared errors under a large α: every update makes the weights much larger, until float32 overflows."""
     p = problem(
         "diabetes",
         "model.hidden=[]",
         "optimizer.name='gradient_descent'",
-        "optimizer.learning_rate=1e6",
-        "training.batch_size=100",
+        f"optimizer.learning_rate={rate}",
+        "training.batch_size=20",
     )
     records, results = trained(p, [p.replica(np.arange(300), np.arange(300, 400))], early_stopping=None)
     stack = p.stack(Backend(), [p.replica(np.arange(300))], shared=p.shared_rows(Backend()))
@@ -141,7 +142,7 @@ def test_divergence_names_epoch_and_step(problem, trained):
         epoch += 1
         costs, _ = stack.run_epoch(epoch)
         broken = np.flatnonzero(~np.isfinite(costs[:, 0]))
-    step = 3 * (epoch - 1) + int(broken[0]) + 1
+    step = 15 * (epoch - 1) + int(broken[0]) + 1
     result, last = results[0], records[0][-1]
     assert (result.status, result.epochs, result.step) == ("diverged", epoch, step)
     assert result.reason == f"the cost of a batch was {costs[broken[0], 0]} at epoch {epoch}, step {step}"
