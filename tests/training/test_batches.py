@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from sklearn.preprocessing import StandardScaler
 
 from dlrun.backend import Backend
 from dlrun.training.rows import BatchBuffer, batch_index, one_hot_targets, storage_scaling
@@ -126,8 +127,6 @@ def test_shared_rows_are_scaled_as_each_replicas_own_training_rows_say(problem, 
         expected = scaled if normalize != "none" else p.dataset.target[rows[r]]
         np.testing.assert_allclose(y[r, :, 0], expected, rtol=1e-11, atol=1e-12)
         if normalize == "standard":
-            from sklearn.preprocessing import StandardScaler
-
             theirs = StandardScaler().fit(p.dataset.features[part]).transform(p.dataset.features[rows[r]])
             np.testing.assert_allclose(x[r], theirs, rtol=1e-9, atol=1e-11)
     assert (ones == 1).all()
