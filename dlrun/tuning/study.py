@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +51,10 @@ class Search:
     sampler: Sampler
     scoring: Scoring
     told: dict[int, Trial] = field(default_factory=dict)
+
+    @property
+    def best(self) -> Trial | None:
+        return best_of(self.told.values())
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ class Study:
     @property
     def best(self) -> Trial | None:
         """The best trial so far."""
-        return best_of(self.searches[0].told.values())
+        return self.searches[0].best
 
     def __iter__(self) -> Iterator[Event]:
         while True:
@@ -167,7 +171,7 @@ class Study:
         bracket = Bracket()
         for search in self.searches[1:]:
             number = search.index - 1
-            best = best_of(search.told.values())
+            best = search.best
             if number in self.winners:
                 continue
             if best is None:
@@ -186,7 +190,7 @@ class Study:
     def _task(self, scoring: Scoring, draw: Draw, search: int) -> Task | Trial:
         """The draw as work to do; or already as a trial, where it cannot be trained or nothing is to train."""
         try:
-            problem = self._problem(with_values(self.experiment, draw.values))
+            problem = self.problem_of(draw.values)
             if problem.experiment.model.kind != "network":
                 run = ResamplingRun(problem, self.backend, scoring.resamples(problem))
                 list(run)
@@ -195,6 +199,10 @@ class Study:
             return Task((search, draw.number), problem, scoring.replicas(problem, self.backend))
         except DlrunError as error:
             return failed(draw, str(error), search=search)
+
+    def problem_of(self, values: Mapping[str, Any]) -> Problem:
+        """The experiment with these values, on its data."""
+        return self._problem(with_values(self.experiment, values))
 
     def _problem(self, variant: Experiment) -> Problem:
         key = self._data_key(variant)
