@@ -1,0 +1,1 @@
+"""Pictures of runs. matplotlib is loaded here and nowhere else, by the modules that draw."""

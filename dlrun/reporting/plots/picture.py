@@ -1,0 +1,25 @@
+"""A picture from runs to bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from dlrun.reporting.plots.kinds import KINDS, Options
+from dlrun.reporting.plots.source import Source
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@contextmanager
+def drawn(kind: str, sources: Sequence[Source], options: Options, *, salt: str = "dlrun") -> Iterator[Figure]:
+    """The figure of this kind; inside the block it can be saved under the settings it was drawn with."""
+    from dlrun.reporting.plots.style import drawing, new_figure
+
+    chosen = KINDS[kind]
+    with drawing(text_in_svg=salt != "dlrun", salt=salt):
+        figure = new_figure(chosen.inches)
+        chosen.draw(figure, sources, options)
+        yield figure

@@ -1,0 +1,189 @@
+"""A drawn figure as plain characters: what its axes hold, on a grid of letters.
+
+Every picture is drawn once, by matplotlib; here its lines, points, bars, boxes, images and numbers are read back and
+put where they would stand. So each kind has its plot in the terminal without code of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FloatArray = npt.NDArray[np.float64]
+WIDTH, HEIGHT = 64, 16
+MARKS = "*+ox#%@&"
+SHADES = " .:-=+*#"
+
+
+def as_text(figure: Figure, *, width: int = WIDTH, height: int = HEIGHT) -> str:
+    """All axes of the figure one below the other, each with its title, its range and its legend."""
+    figure.draw_without_rendering()  # so that limits and positions are final
+    panels = [_panel(axes, width, height) for axes in figure.axes if axes.get_label() != "<colorbar>"]
+    heading = figure.get_suptitle()
+    return "\n\n".join(filter(None, [heading, *panels]))
+
+
+class _Grid:
+    """Characters over the limits of an axes, in the axes' own scale; later marks cover earlier ones."""
+
+    def __init__(self, axes: Axes, width: int, height: int) -> None:
+        self._axes, self.width, self.height = axes, width, height
+        self.cells = [[" "] * width for _ in range(height)]
+
+    def place(self, x: Any, y: Any) -> tuple[FloatArray, FloatArray]:
+        """Columns and rows (as real numbers) of points in data units."""
+        points = np.column_stack([np.asarray(x, float).ravel(), np.asarray(y, float).ravel()])
+        with np.errstate(all="ignore"):
+            shares = self._axes.transAxes.inverted().transform(self._axes.transData.transform(points))
+        return shares[:, 0] * (self.width - 1), (1 - shares[:, 1]) * (self.height - 1)
+
+    def mark(self, column: float, row: float, mark: str) -> None:
+        if not (np.isfinite(column) and np.isfinite(row)):
+            return
+        c, r = round(column), round(row)
+        if 0 <= r < self.height and 0 <= c < self.width:
+            self.cells[r][c] = mark
+
+    def points(self, x: Any, y: Any, mark: str) -> None:
+        for column, row in zip(*self.place(x, y), strict=True):
+            self.mark(column, row, mark)
+
+    def line(self, x: Any, y: Any, mark: str) -> None:
+        """Points and what lies between them."""
+        columns, rows = self.place(x, y)
+        for i in range(len(columns) - 1):
+            ends = np.array([columns[i], columns[i + 1], rows[i], rows[i + 1]])
+            if not np.isfinite(ends).all():
+                continue
+            ends = np.clip(ends, -1e4, 1e4)
+            steps = int(min(max(abs(ends[1] - ends[0]), abs(ends[3] - ends[2])), 400)) + 1
+            for share in np.linspace(0, 1, steps + 1):
+                self.mark(ends[0] + share * (ends[1] - ends[0]), ends[2] + share * (ends[3] - ends[2]), mark)
+        if len(columns) == 1:
+            self.mark(columns[0], rows[0], mark)
+
+    def write(self, x: float, y: float, text: str) -> None:
+        """A text centred on a point."""
+        columns, rows = self.place([x], [y])
+        for offset, character in enumerate(text):
+            self.mark(columns[0] - (len(text) - 1) / 2 + offset, rows[0], character)
+
+
+def _panel(axes: Axes, width: int, height: int) -> str:
+    grid = _Grid(axes, width, height)
+    named = _contents(axes, grid)
+    low, high = axes.get_ylim()
+    margin = [f"{high:.4g}", *[""] * (height - 2), f"{low:.4g}"]
+    if names := _tick_names(axes.yaxis, height, 1 - 2 * (low < high), min(low, high), max(low, high)):
+        margin = names
+    left = max(map(len, margin))
+    lines = [f"{text:>{left}} |{''.join(cells).rstrip()}" for text, cells in zip(margin, grid.cells, strict=True)]
+    lines.append(" " * left + " +" + "-" * width)
+    lines.append(" " * (left + 2) + _across(axes, width))
+    title = axes.get_title(loc="left") or axes.get_title()
+    sides = ", ".join(
+        f"{way}: {text}" for way, text in (("across", axes.get_xlabel()), ("up", axes.get_ylabel())) if text
+    )
+    below = [f"{mark} {name}" for mark, name in named]
+    return "\n".join([*filter(None, [title]), *lines, *filter(None, [sides]), *below])
+
+
+def _contents(axes: Axes, grid: _Grid) -> list[tuple[str, str]]:
+    """Put everything on the grid; the marks that have names."""
+    named: list[tuple[str, str]] = []
+    taken: dict[Any, str] = {}
+
+    def mark_of(colour: Any, name: str) -> str:
+        from matplotlib.colors import to_hex
+
+        key = to_hex(colour)
+        new = bool(name) and not name.startswith("_")
+        if new or key not in taken:
+            used = {mark for mark, _ in named}
+            free = next((m for m in MARKS if m not in used and (new or m not in taken.values())), MARKS[-1])
+            taken[key] = taken[key] if key in taken and taken[key] not in used else free
+        if new:
+            named.append((taken[key], name))
+        return taken[key]
+
+    legend = axes.get_legend()
+    if legend is not None and not axes.get_legend_handles_labels()[0]:
+        for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
+            if handle is not None and hasattr(handle, "get_color"):
+                mark_of(handle.get_color(), text.get_text())
+    for image in axes.images:
+        _image(image, grid, with_shades=not axes.texts)
+    for patch in axes.patches:
+        vertices = patch.get_path().transformed(patch.get_patch_transform()).vertices
+        outline = np.asarray(vertices, float)
+        colour = patch.get_edgecolor() if tuple(patch.get_facecolor())[-1] == 0 else patch.get_facecolor()
+        grid.line(outline[:, 0], outline[:, 1], mark_of(colour[:3], str(patch.get_label())))
+    for container in axes.containers:
+        name = str(container.get_label())
+        if not name.startswith("_") and len(container) and hasattr(container[0], "get_facecolor"):
+            mark_of(container[0].get_facecolor()[:3], name)
+    for line in axes.lines:
+        x, y = np.asarray(line.get_xdata(orig=False), float), np.asarray(line.get_ydata(orig=False), float)
+        if line.get_transform() != axes.transData:  # a line across the whole axes, at one x or y
+            x, y = _spanning(axes, x, y)
+        mark = mark_of(line.get_color(), str(line.get_label()))
+        (grid.points if line.get_linestyle() in ("None", "", " ") else grid.line)(x, y, mark)
+    for text in axes.texts:
+        grid.write(*text.get_position(), text.get_text())
+    return named
+
+
+def _spanning(axes: Axes, x: FloatArray, y: FloatArray) -> tuple[Any, Any]:
+    """An axhline or axvline in data units."""
+    if np.ptp(x) == 0 and x.size:
+        return x, axes.get_ylim()
+    return axes.get_xlim(), y
+
+
+def _image(image: Any, grid: _Grid, *, with_shades: bool) -> None:
+    values: FloatArray = np.ma.filled(np.ma.asarray(image.get_array(), float), np.nan)
+    if not with_shades or values.ndim != 2:
+        return
+    low, high = image.get_clim()
+    for i, j in np.ndindex(*values.shape):
+        if np.isfinite(values[i, j]):
+            share = (values[i, j] - low) / ((high - low) or 1.0)
+            grid.write(j, i, SHADES[int(np.clip(share, 0, 1) * (len(SHADES) - 1))])
+
+
+def _tick_names(axis: Any, height: int, sign: int, low: float, high: float) -> list[str] | None:
+    """Names beside the rows where an axis has names and not numbers."""
+    from matplotlib.ticker import FixedLocator
+
+    if not isinstance(axis.get_major_locator(), FixedLocator):
+        return None
+    found = [""] * height
+    for place, text in zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=False):
+        if low <= place <= high and high > low:
+            share = (place - low) / (high - low)
+            found[round((share if sign > 0 else 1 - share) * (height - 1))] = text.get_text()
+    return found
+
+
+def _across(axes: Axes, width: int) -> str:
+    """The range below, or the names where the axis has names."""
+    from matplotlib.ticker import FixedLocator
+
+    low, high = axes.get_xlim()
+    row = [" "] * width
+    if isinstance(axes.xaxis.get_major_locator(), FixedLocator):
+        for place, text in zip(axes.xaxis.get_majorticklocs(), axes.xaxis.get_majorticklabels(), strict=False):
+            name = text.get_text().replace("\n", " ")
+            start = round((place - low) / (high - low) * (width - 1) - (len(name) - 1) / 2)
+            for offset, character in enumerate(name):
+                if 0 <= start + offset < width:
+                    row[start + offset] = character
+        return "".join(row).rstrip()
+    ends = f"{low:.4g}", f"{high:.4g}"
+    return ends[0] + " " * max(width - len(ends[0]) - len(ends[1]), 1) + ends[1]
