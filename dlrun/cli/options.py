@@ -53,6 +53,10 @@ OutOption = Annotated[
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace the run that is in the --out folder.", show_default=False)
 ]
+ResumeOption = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on with the run in the --out folder, which was broken off.", show_default=False),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from dlrun.cli.options import (
     DataOption,
@@ -19,23 +17,21 @@ from dlrun.cli.options import (
     OutOption,
     OverwriteOption,
     QuietOption,
+    ResumeOption,
     SeedOption,
     SetOption,
     TargetOption,
 )
-from dlrun.errors import AnswerIsNoError, ConfigError, RunError
+from dlrun.errors import AnswerIsNoError, RunError
 
 if TYPE_CHECKING:
+    from dlrun.cli.resuming import Resumption
     from dlrun.records import EpochRecord
     from dlrun.reporting.output import Output
     from dlrun.reporting.run_folder import RunFolder
     from dlrun.training.model import TrainedModel
     from dlrun.training.problem import Problem
     from dlrun.training.run import Outcome, TrainRun
-
-ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Not built yet: an error that says so.", show_default=False)
-]
 
 
 def command(
@@ -55,13 +51,8 @@ def command(
 ) -> None:
     """Train the experiment's model, and measure it on the train, dev and test parts beside a baseline."""
     began = time.perf_counter()
-    if resume:
-        raise ConfigError(
-            "--resume: going on with a broken-off run is not built yet; leave it out "
-            "(the same run started again with --overwrite gives the same numbers)"
-        )
     from dlrun.backend import select_backend
-    from dlrun.config import load_experiment
+    from dlrun.cli.resuming import Request, Resumption, request_to_resume
     from dlrun.data.dataset import load_dataset
     from dlrun.reporting.output import Output
     from dlrun.reporting.run_folder import claim_run_folder
@@ -70,7 +61,10 @@ def command(
     from dlrun.training.threads import computing_threads
 
     output = Output(quiet=quiet, json=json)
-    loaded = load_experiment(experiment, overrides=set_ or [], seed=seed, data=data, target=target)
+    request = Request(experiment, set_ or [], seed, data, target)
+    if resume:
+        request = request_to_resume(request, out)
+    loaded = request.load()
     chosen = loaded.experiment
     dataset = load_dataset(chosen.data, task=chosen.task, folder=loaded.folder, seed=chosen.seed)
     problem = Problem(chosen, dataset)
@@ -80,11 +74,17 @@ def command(
     with computing_threads(threads) as executor, backend.quiet():
         run = TrainRun(problem, backend, start=start, threads=executor)
         # Only now is the folder taken: a wrong key or a missing file must not cost an earlier run its files.
-        with claim_run_folder(out=out, name=chosen.name, command="train", overwrite=overwrite) as folder:
-            outcome = _train(run, folder, output)
+        with claim_run_folder(out=out, name=chosen.name, command="train", overwrite=overwrite, resume=resume) as folder:
+            resumption = Resumption(folder, output, chosen, command="train", resumed=resume)
+            if resumption.finished is not None:
+                output.note(f"{folder.path}: this run is finished; nothing is left to do")
+                output.result(resumption.finished, in_files=True)
+                return
+            with resumption:
+                outcome = _train(run, folder, output, resumption, {"device": backend.name, "threads": threads})
             seconds = time.perf_counter() - began
             summary = summary_of(run, outcome, device=backend.name, threads=threads, seconds=seconds)
-            _report(summary, folder, output)
+            _report(summary, folder, output, resumption)
 
 
 def threads_for(problem: Problem, jobs: int | None) -> int:
@@ -117,19 +117,28 @@ def _starting_model(problem: Problem, output: Output) -> TrainedModel | None:
     return model
 
 
-def _train(run: TrainRun, folder: RunFolder, output: Output) -> Outcome:
-    """Train, and write all files but the summary."""
-    from dlrun.config import to_toml
+def _train(
+    run: TrainRun, folder: RunFolder, output: Output, resumption: Resumption, machine: dict[str, Any]
+) -> Outcome:
+    """Train, and write all files but the summary; a checkpoint every few seconds."""
     from dlrun.reporting.files import write_whole
     from dlrun.reporting.metrics import MetricsFile
+    from dlrun.training.snapshot import snapshot
 
     experiment = run.problem.experiment
-    folder.write_text("config.toml", to_toml(experiment))
-    with MetricsFile(folder) as metrics:
+    saved = resumption.checkpoint(machine)
+    if saved is not None:
+        run.resume(*saved)
+    done = run.training.epoch if run.training else 0
+    with MetricsFile(folder, keep=saved[1]["metrics_bytes"] if saved else 0) as metrics:
         with output.progress(experiment.name, experiment.training.epochs) as advance:
+            advance(done)
             for record in run:
                 metrics.epoch([record])
                 advance(note=_note(record))
+                if resumption.due and run.training is not None:
+                    tensors, values = snapshot(run.training)
+                    resumption.save(tensors, values | {"metrics_bytes": metrics.size, "machine": machine})
         assert run.outcome is not None
         metrics.end(run.outcome.result, run.outcome.figures)
     if run.outcome.model is not None:
@@ -186,11 +195,12 @@ def summary_of(run: TrainRun, outcome: Outcome, *, device: str, threads: int, se
     }
 
 
-def _report(summary: dict[str, Any], folder: RunFolder, output: Output) -> None:
+def _report(summary: dict[str, Any], folder: RunFolder, output: Output, resumption: Resumption) -> None:
     """The summary as a file and on standard output; a divergence ends in the error that says so."""
     from dlrun.reporting.train_report import train_table
 
     folder.write_json("summary.json", summary)
+    resumption.done()
     shown = {**summary, "folder": str(folder.path)}
     if summary["status"] == "diverged":
         output.result(shown, in_files=True)

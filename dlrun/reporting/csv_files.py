@@ -95,6 +95,11 @@ class CsvFile:
                 block, held = [], 0
         self._append(b"".join(block))
 
+    @property
+    def size(self) -> int:
+        """Bytes in the file: the header and all complete rows."""
+        return self._size
+
     def close(self) -> None:
         self._file.close()
 

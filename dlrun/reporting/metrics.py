@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from dlrun.errors import RunError
 from dlrun.records import EpochRecord, Figures, ReplicaResult
 from dlrun.reporting.run_folder import RunFolder
 
@@ -20,9 +23,28 @@ class MetricsFile:
     batch_cost      the mean cost of the epoch's batches as training saw them; train rows alone have it
     """
 
-    def __init__(self, folder: RunFolder) -> None:
-        self._file = folder.csv("metrics.csv", COLUMNS)
+    def __init__(self, folder: RunFolder, *, keep: int = 0) -> None:
+        """`keep` bytes of the file of a run that is resumed stay; what came after its checkpoint is cut off."""
         self._when: dict[tuple[int, int], tuple[int, float]] = {}  # (replica, epoch) → step, learning rate
+        if keep:
+            self._cut(folder.file("metrics.csv"), keep)
+        self._file = folder.csv("metrics.csv", COLUMNS, append=bool(keep))
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far, all of them complete rows."""
+        return self._file.size
+
+    def _cut(self, path: Path, keep: int) -> None:
+        content = path.read_bytes() if path.exists() else b""
+        if len(content) < keep:
+            raise RunError(f"{path}: shorter than the checkpoint says; start again with --overwrite")
+        with path.open("r+b") as file:
+            file.truncate(keep)
+        for row in csv.DictReader(content[:keep].decode().splitlines()):
+            if row["learning_rate"]:
+                where = int(row["replica"]), int(row["epoch"])
+                self._when[where] = (int(row["step"]), float(row["learning_rate"]))
 
     def epoch(self, records: Iterable[EpochRecord]) -> None:
         """The rows of one epoch."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from dlrun.training.loop import Training
 from dlrun.training.model import TrainedModel
 from dlrun.training.problem import Problem
 from dlrun.training.rows import Normalization
+from dlrun.training.snapshot import restore
 from dlrun.training.stack import Stack
 
 FloatArray = npt.NDArray[np.float64]
@@ -67,14 +69,27 @@ class TrainRun:
                 backend, [replica], theta=theta, statistics=statistics, tensors=tensors, threads=threads
             )
             self.parameters = self.stack.net.parameters
+        self.training: Training | None = None  # between two records it may be snapshotted
         self.outcome: Outcome | None = None
+
+    def resume(self, tensors: Mapping[str, npt.NDArray[Any]], values: Mapping[str, Any]) -> None:
+        """Go on from a snapshot of the same experiment; call it before iterating."""
+        restore(self._prepared(), tensors, values)
+
+    def _prepared(self) -> Training:
+        if self.training is None:
+            assert self.stack is not None
+            options = self.problem.experiment.training
+            self.training = Training(
+                self.stack, early_stopping=options.early_stopping, settle=options.stop_when_cost_changes_by
+            )
+        return self.training
 
     def __iter__(self) -> Iterator[EpochRecord]:
         if self.stack is None:
             self.outcome = self._fit_baseline(self.problem.experiment.model.kind)
             return
-        training = self.problem.experiment.training
-        run = Training(self.stack, early_stopping=training.early_stopping, settle=training.stop_when_cost_changes_by)
+        run = self._prepared()
         for records in run:
             yield from records
         self.outcome = self._finish(run.results[0])

@@ -1,0 +1,133 @@
+"""Going on with a run that was broken off: which experiment it was, where it stood, and how to say so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from dlrun.errors import ConfigError, RunError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from dlrun.config import LoadedExperiment
+    from dlrun.config.schema import Experiment
+    from dlrun.reporting.output import Output
+    from dlrun.reporting.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Request:
+    """The experiment as the command line names it."""
+
+    experiment: str | Path | None
+    overrides: Sequence[str] = ()
+    seed: int | None = None
+    data: str | None = None
+    target: str | None = None
+
+    @property
+    def bare(self) -> bool:
+        """Whether it names none."""
+        return self == Request(None, self.overrides) and not self.overrides
+
+    def load(self) -> LoadedExperiment:
+        """The resolved experiment."""
+        from dlrun.config import load_experiment
+
+        return load_experiment(
+            self.experiment, overrides=self.overrides, seed=self.seed, data=self.data, target=self.target
+        )
+
+
+def request_to_resume(request: Request, out: Path | None) -> Request:
+    """The experiment of the run in `out`. One named beside --resume must be the same."""
+    if out is None:
+        raise RunError("--resume needs --out DIR, the folder of the run to go on with")
+    config = out / "config.toml"
+    if not config.is_file():
+        raise RunError(f"{out}: no run to resume: there is no config.toml in this folder")
+    stored = Request(config)
+    if not request.bare and request.load().experiment != stored.load().experiment:
+        raise ConfigError(
+            f"--resume: the experiment named is not that of the run in {out}; leave it (and --set, --seed) out, "
+            "or start again with --overwrite"
+        )
+    return stored
+
+
+class Resumption:
+    """A run's checkpoints, and what is said when it is broken off. Use it in a `with` block around the work."""
+
+    def __init__(
+        self, folder: RunFolder, output: Output, experiment: Experiment, *, command: str, resumed: bool
+    ) -> None:
+        from dlrun.config import to_toml
+        from dlrun.reporting.checkpoints import Checkpoints
+
+        self._folder, self._output, self._command = folder, output, command
+        self._resumed = resumed
+        self._checkpoints = Checkpoints(folder.path)
+        if not resumed:
+            folder.write_text("config.toml", to_toml(experiment))
+
+    @property
+    def finished(self) -> dict[str, Any] | None:
+        """The summary, where the run to resume has ended already."""
+        path = self._folder.file("summary.json")
+        if not self._resumed or not path.is_file():
+            return None
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path}: cannot be read ({error}); start again with --overwrite") from None
+        return {**found, "folder": str(self._folder.path)}
+
+    def checkpoint(self, machine: Mapping[str, Any]) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]] | None:
+        """Where the run stood; None for one that begins, or had written no checkpoint."""
+        if not self._resumed:
+            return None
+        found = self._checkpoints.load()
+        if found is None:
+            self._output.note("note: the run had not written a checkpoint yet; it begins again")
+            return None
+        tensors, values, damaged = found
+        for sentence in damaged:
+            self._output.note(f"warning: {sentence}; the one before it is used")
+        was = values.get("machine", {})
+        if was != dict(machine):
+            self._output.note(
+                f"note: the run began with {_shown(was)} and goes on with {_shown(machine)}; "
+                "it is not promised to end as it would have"
+            )
+        return tensors, values
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for another checkpoint."""
+        return self._checkpoints.due
+
+    def save(self, tensors: Mapping[str, npt.NDArray[Any]], values: Mapping[str, Any]) -> None:
+        """Write a checkpoint."""
+        self._checkpoints.save(tensors, values)
+
+    def done(self) -> None:
+        """The run has its summary, and needs its checkpoints no more."""
+        self._checkpoints.remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and not issubclass(kind, Exception):  # a signal
+            self._output.note(f"go on with: dlrun {self._command} --resume --out {self._folder.path}")
+
+
+def _shown(machine: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in machine.items()) or "an unknown machine"
