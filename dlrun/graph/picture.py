@@ -38,11 +38,12 @@ def unique_names(order: Sequence[Node]) -> dict[Node, str]:
     """A name of its own for each node, in the order given."""
     taken: set[str] = set()
     names: dict[Node, str] = {}
+    numbers: dict[str, int] = {}  # the last number given to each name
     for node in order:
-        name, number = node.name, 0
+        name = node.name
         while name in taken:
-            number += 1
-            name = f"{node.name}_{number}"
+            numbers[node.name] = numbers.get(node.name, 0) + 1
+            name = f"{node.name}_{numbers[node.name]}"
         taken.add(name)
         names[node] = name
     return names

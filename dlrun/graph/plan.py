@@ -1,8 +1,8 @@
 """A plan: ordered kernels bound to arrays that were allocated once.
 
-Making a plan fixes every shape, shares equal expressions, drops multiplications by one, lets
-buffers be reused where lifetimes allow, and computes packed tensors (all gradients of a model, say)
-directly in their place. Running it calls the kernels one after another: it allocates nothing and
+Making a plan fixes every shape, leaves out what need not be computed (see `simplify`), lets buffers be
+reused where lifetimes allow, and computes packed tensors (all gradients of a model, say) directly in
+their place. Running it calls the kernels one after another: it allocates nothing and
 decides nothing. Values that change between runs (data, parameters, learning rates) live in the
 arrays that the leaves are bound to.
 """
@@ -18,26 +18,10 @@ import numpy as np
 
 from dlrun.backend import Array, Backend, Call
 from dlrun.errors import GraphError
-from dlrun.graph.gradients import topological_order
-from dlrun.graph.node import OPS, Concrete, Node, show_shape
-from dlrun.graph.reductions import counted
+from dlrun.graph.node import OPS, Concrete, Node
 from dlrun.graph.shaping import pack_views
+from dlrun.graph.simplify import SHAPE_ONLY, Extents, simplify
 
-_SHAPE_ONLY = {
-    "broadcast_like",
-    "reshape_like",
-    "sum_like",
-    "place",
-    "shape",
-    "count",
-}  # the last input lends its shape
-_FOLDED = {
-    "add": "add",
-    "subtract": "subtract",
-    "multiply": "multiply",
-    "divide": "true_divide",
-    "negative": "negative",
-}
 _ALIGNMENT = 64
 
 
@@ -60,11 +44,9 @@ class Plan:
         self._bindings = bindings
         self._targets = dict(targets or {})
         self.bytes = 0
-        order = topological_order(fetches)
-        self._shapes: dict[Node, Concrete] = {}
-        self._canonical: dict[Node, Node] = {}
-        self._uniform: dict[Node, Any] = {}
-        steps = self._simplify(order)
+        simple = simplify(fetches, bindings)
+        self._shapes, self._canonical, self._uniform = simple.shapes, simple.canonical, simple.uniform
+        steps = simple.steps
         fetched = [self._canonical[node] for node in fetches]
         self._calls = [*self._bind(steps, fetched), *self._fill_targets(fetches)]
         self.outputs: dict[Node, Array] = {
@@ -80,89 +62,6 @@ class Plan:
     def calls(self) -> list[Call]:
         """The bound kernels, for a caller that interleaves them with its own."""
         return self._calls
-
-    # -- shapes and simplification -------------------------------------------------------------
-
-    def _simplify(self, order: list[Node]) -> list[Node]:
-        """Concrete shapes; equal expressions become one; products with 1 become their other factor."""
-        seen: dict[Any, Node] = {}
-        steps = []
-        for node in order:
-            inputs = tuple(self._canonical[x] for x in node.inputs)
-            shape = self._shapes[node] = self._infer(node, inputs)
-            if not node.inputs:
-                self._canonical[node] = node
-                if node.op == "constant" and node.value.ndim == 0:
-                    self._uniform[node] = node.value.item()
-                continue
-            if self._fold(node, inputs):
-                self._canonical[node] = node
-                continue
-            reduced = self._reduce(node, inputs, shape)
-            if reduced is not None:
-                self._canonical[node] = reduced
-                continue
-            key = (node.op, inputs, tuple(map(repr, sorted(node.attributes.items()))), node.dtype, shape)
-            twin = seen.setdefault(key, node)
-            self._canonical[node] = twin
-            if twin is node:
-                steps.append(node)
-        return steps
-
-    def _infer(self, node: Node, inputs: tuple[Node, ...]) -> Concrete:
-        if not node.inputs:
-            array = node.value if node.op == "constant" else self._bindings.get(node)
-            if array is None:
-                raise GraphError(f"{node.name} ({node.op}) has no value: feed it")
-            self._check_leaf(node, array)
-            return tuple(array.shape)
-        try:
-            shape = OPS[node.op].shape(node.attributes, *(self._shapes[x] for x in inputs))
-        except ValueError as error:
-            shapes = " and ".join(show_shape(self._shapes[x]) for x in inputs)
-            raise GraphError(f"{node.name}: {node.op} of {shapes}: {error}") from None
-        if node.op == "reshape" and -1 in shape:
-            rest = math.prod(e for e in shape if e is not None and e != -1)
-            total = math.prod(self._shapes[inputs[0]])
-            shape = tuple(total // rest if e == -1 else e for e in shape)
-        return tuple(int(extent or 0) for extent in shape)
-
-    @staticmethod
-    def _check_leaf(node: Node, array: Array) -> None:
-        fits = len(array.shape) == node.rank and all(
-            expected in (None, extent) for expected, extent in zip(node.shape, array.shape, strict=True)
-        )
-        if not fits or array.dtype != node.dtype:
-            raise GraphError(
-                f"{node.name} expects {show_shape(node.shape)} {node.dtype} "
-                f"and was given {show_shape(tuple(array.shape))} {array.dtype}"
-            )
-
-    def _fold(self, node: Node, inputs: tuple[Node, ...]) -> bool:
-        """Whether every element of the node is one known number: arithmetic on such tensors is done here."""
-        if node.dtype.kind != "f":
-            return False
-        if node.op == "count":
-            self._uniform[node] = float(counted(node.attributes, self._shapes[inputs[0]]))
-        elif node.op == "broadcast_like" and inputs[0] in self._uniform:
-            self._uniform[node] = self._uniform[inputs[0]]
-        elif node.op in _FOLDED and all(x in self._uniform for x in inputs):
-            values = [x.dtype.type(self._uniform[x]) for x in inputs]
-            with np.errstate(all="ignore"):
-                self._uniform[node] = getattr(np, _FOLDED[node.op])(*values).item()
-        return node in self._uniform
-
-    def _reduce(self, node: Node, inputs: tuple[Node, ...], shape: Concrete) -> Node | None:
-        """x·1 and x + 0 are x; a sum to the shape that x has already is x."""
-        if node.op == "sum_like" and self._shapes[inputs[0]] == shape:
-            return inputs[0]
-        neutral = {"multiply": 1, "add": 0}.get(node.op)
-        if neutral is not None:
-            for a, b in (inputs, inputs[::-1]):
-                same = self._shapes[a] == shape and a.dtype == node.dtype
-                if same and b in self._uniform and self._uniform[b] == neutral:
-                    return a
-        return None
 
     # -- memory --------------------------------------------------------------------------------
 
@@ -199,8 +98,7 @@ class Plan:
         last: dict[Node, int] = {}
         for position, node in enumerate(steps):
             inputs = [self._canonical[x] for x in node.inputs]
-            readers = inputs[:-1] if node.op in _SHAPE_ONLY else inputs
-            for x in readers:
+            for x in inputs[:-1] if node.op in SHAPE_ONLY else inputs:
                 last[x] = position
             last.setdefault(node, position)
         for node in fetched:
@@ -234,7 +132,7 @@ class Plan:
     def _bind_step(self, node: Node, inputs: tuple[Node, ...], position: int, last_use: dict[Node, int]) -> list[Call]:
         op = OPS[node.op]
         if op.view is not None:
-            operands = tuple(self._array(x) for x in inputs)
+            operands = self._operands(node, inputs)
             view = op.view(self._backend, operands, node.attributes)
             if view is not None:
                 self._arrays[node] = view
@@ -249,7 +147,7 @@ class Plan:
         if op.bind is None:
             raise GraphError(f"{node.name}: the operation {node.op!r} cannot be computed")
         scalars = op.elementwise and node.op != "where" and len(out.shape) > 0
-        operands = tuple(self._operand(x) if scalars else self._array(x) for x in inputs)
+        operands = tuple(map(self._operand, inputs)) if scalars else self._operands(node, inputs)
         if scalars and out.size == 1:
             out = out.reshape(())
         return op.bind(self._backend, out, operands, node.attributes)
@@ -280,6 +178,12 @@ class Plan:
         self._owner[node] = node
         self._memory[node] = memory
         return memory[:size].view(dtype).reshape(shape)
+
+    def _operands(self, node: Node, inputs: tuple[Node, ...]) -> tuple[Any, ...]:
+        """The arrays of a node's inputs; for an input that lends its shape alone, no more than that."""
+        if node.op not in SHAPE_ONLY:
+            return tuple(map(self._array, inputs))
+        return (*map(self._array, inputs[:-1]), Extents(self._shapes[inputs[-1]]))
 
     def _operand(self, node: Node) -> Any:
         """One number, or the same everywhere, enters an element-wise kernel as an array without axes."""

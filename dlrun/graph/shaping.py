@@ -27,7 +27,7 @@ def _reshape_shape(attributes: Attributes, shape: Shape) -> Shape:
         raise ValueError(f"{show_shape(target)} leaves more than one extent open")
     if -1 in target and rest and size % rest == 0:
         return tuple(size // rest if extent == -1 else extent for extent in target)
-    if size != rest:
+    if size != rest or -1 in target:
         raise ValueError(f"{size} elements do not fill {show_shape(target)}")
     return target
 
