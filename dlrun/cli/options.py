@@ -83,6 +83,10 @@ JobsOption = Annotated[
     int | None,
     typer.Option("--jobs", metavar="N", min=1, help="Threads to use; left out, one per processor.", show_default=False),
 ]
+PreflightOption = Annotated[
+    bool,
+    typer.Option("--preflight", help="Check the gradient first, and do not train if it is wrong.", show_default=False),
+]
 QuietOption = Annotated[
     bool,
     typer.Option("--quiet", help="No progress bar, no notes; only what was asked for.", show_default=False),

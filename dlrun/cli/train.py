@@ -16,6 +16,7 @@ from dlrun.cli.options import (
     JsonOption,
     OutOption,
     OverwriteOption,
+    PreflightOption,
     QuietOption,
     ResumeOption,
     SeedOption,
@@ -41,6 +42,7 @@ def command(
     out: OutOption = None,
     overwrite: OverwriteOption = False,
     resume: ResumeOption = False,
+    preflight: PreflightOption = False,
     set_: SetOption = None,
     seed: SeedOption = None,
     device: DeviceOption = Device.AUTO,
@@ -73,6 +75,8 @@ def command(
     threads = threads_for(problem, jobs)
     with computing_threads(threads) as executor, backend.quiet():
         run = TrainRun(problem, backend, start=start, threads=executor)
+        if preflight:
+            _check_gradient(run, output)
         # Only now is the folder taken: a wrong key or a missing file must not cost an earlier run its files.
         with claim_run_folder(out=out, name=chosen.name, command="train", overwrite=overwrite, resume=resume) as folder:
             resumption = Resumption(folder, output, chosen, command="train", resumed=resume)
@@ -85,6 +89,18 @@ def command(
             seconds = time.perf_counter() - began
             summary = summary_of(run, outcome, device=backend.name, threads=threads, seconds=seconds)
             _report(summary, folder, output, resumption)
+
+
+def _check_gradient(run: TrainRun, output: Output) -> None:
+    """Refuse to train on a wrong gradient."""
+    from dlrun.diagnosis.preflight import preflight
+
+    check = preflight(run)
+    if check is not None:
+        output.note(
+            f"preflight: the gradient is {check.verdict} in {check.components} components "
+            f"(relative difference {check.relative_difference:.1e})"
+        )
 
 
 def threads_for(problem: Problem, jobs: int | None) -> int:

@@ -110,5 +110,5 @@ def _assembled(problem: Problem, stack: Stack, rows: IntArray, *, fixed_dropout:
         keys = fold_in(backend.to_device(stack.keys, np.uint64), 1, backend.xp)
         DropoutMasks(backend, [replica.keep_prob], masks).draw(keys, 0)
         arrays |= {f"mask{layer}": mask for layer, mask in masks.items()}
-    theta = np.asarray(backend.to_host(stack.theta)[0], np.float64)
+    theta = np.array(backend.to_host(stack.theta)[0], np.float64)  # a copy: training goes on in its own
     return CheckedBatch(backend, net, arrays, theta, rows)
