@@ -50,6 +50,7 @@ def naive(targets: Sequence[Node], values: Mapping[Node, np.ndarray]) -> list[np
 
 
 OTHERS: dict[str, Any] = {
+    "sqrt": lambda node, x: np.sqrt(x),
     "greater": lambda node, a, b: a > b,
     "where": lambda node, c, a, b: np.where(c, a, b),
     "cast": lambda node, x: x.astype(node.dtype),
