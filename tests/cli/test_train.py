@@ -268,7 +268,7 @@ def test_divergence_as_json(dlrun: Any, here: Path) -> None:
     ("arguments", "message"),
     [
         (["iris", "--set", "optimizer.learning_rat=1"], "nearest known one is optimizer.learning_rate"),
-        (["iris", "--resume"], "--resume: going on with a broken-off run is not built yet"),
+        (["iris", "--resume"], "--resume needs --out DIR"),
         (["--data", "own.csv"], "data.target is missing"),
         (["--data", "own.csv", "--target", "z"], "own.csv has no column 'z' (data.target). Columns: age, city, =cmd"),
         (["--data", "own.csv", "--target", "y"], "own.csv, line 4, column 'age': the value is missing"),

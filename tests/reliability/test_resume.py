@@ -1,0 +1,182 @@
+"""Runs that are broken off go on to the same bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dlrun.cli import resuming, train
+from dlrun.cli.app import run as dlrun_run
+from dlrun.reporting.checkpoints import NEWEST, PREVIOUS, Checkpoints
+
+CASE = [
+    "breast_cancer",
+    "--set=model.batch_norm=true",
+    "--set=model.keep_prob=0.8",
+    "--set=training.epochs=40",
+    "--set=training.early_stopping.patience=25",
+]
+FILES = ("metrics.csv", "config.toml")
+
+
+class StopError(BaseException):
+    """Ends a command as a kill would, but inside the test's process."""
+
+
+def files_of(folder):
+    return {name: (folder / name).read_bytes() for name in FILES} | {"model": weights_of(folder)}
+
+
+def weights_of(folder):
+    from safetensors.numpy import load_file
+
+    return {name: value.tobytes() for name, value in sorted(load_file(folder / "model.safetensors").items())}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    assert dlrun_run(["train", *CASE, "--quiet", "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def every_epoch(monkeypatch):
+    """A checkpoint after each epoch, whatever the clock says."""
+    monkeypatch.setattr(Checkpoints, "due", property(lambda self: True))
+
+
+def test_stopped_after_each_of_its_epochs_a_run_ends_the_same(whole, every_epoch, monkeypatch, tmp_path):
+    expected = files_of(whole)
+    epochs = json.loads((whole / "summary.json").read_text())["epochs"]
+    assert epochs == 40
+    same = 0
+    for stop in range(1, epochs + 1):
+        out = tmp_path / str(stop)
+        count = 0
+
+        def note(record, stop=stop):
+            nonlocal count
+            count += 1
+            if count > stop:
+                raise StopError
+            return ""
+
+        with monkeypatch.context() as patched:
+            patched.setattr(train, "_note", note)
+            if stop < epochs:
+                assert dlrun_run(["train", *CASE, "--quiet", "--out", str(out)]) == 3
+                assert not (out / "summary.json").exists()
+            else:
+                assert dlrun_run(["train", *CASE, "--quiet", "--out", str(out)]) == 0
+        assert dlrun_run(["train", "--resume", "--quiet", "--out", str(out)]) == 0
+        same += files_of(out) == expected
+        assert not (out / NEWEST).exists()
+    assert same == 40
+
+
+def start(out, *more):
+    arguments = [sys.executable, "-m", "dlrun", "train", "blood_fat", "--set=training.epochs=4000", "--out", str(out)]
+    return subprocess.Popen([*arguments, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module")
+def blood_fat(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("blood_fat") / "run"
+    process = start(folder)
+    began = time.monotonic()
+    process.communicate()
+    assert process.returncode == 0
+    return folder, time.monotonic() - began
+
+
+@pytest.mark.parametrize("number", range(int(os.environ.get("DLRUN_KILLS", "6"))))
+def test_killed_at_a_random_instant_a_run_resumes_to_the_same_end(blood_fat, tmp_path, number):
+    whole, seconds = blood_fat
+    draw = random.Random(number)
+    how = draw.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+    process = start(tmp_path / "run")
+    time.sleep(draw.uniform(0.1, seconds))
+    process.send_signal(how)
+    _, said = process.communicate(timeout=10)
+    expected = {signal.SIGKILL: {-9}, signal.SIGTERM: {143, -15}, signal.SIGINT: {130, -2}}[how]
+    assert process.returncode in expected | {0}, said
+    assert "Traceback" not in said or process.returncode < 0
+    if process.returncode in (130, 143) and (tmp_path / "run" / "config.toml").exists():
+        assert f"--resume --out {tmp_path / 'run'}" in said
+    if not (tmp_path / "run" / "config.toml").exists():
+        return  # stopped before the run had begun
+    assert dlrun_run(["train", "--resume", "--quiet", "--out", str(tmp_path / "run")]) == 0
+    assert files_of(tmp_path / "run") == files_of(whole)
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used(whole, every_epoch, monkeypatch, tmp_path, capsys):
+    stop_after(7, tmp_path / "run", monkeypatch)
+    newest = tmp_path / "run" / NEWEST
+    damaged = bytearray(newest.read_bytes())
+    damaged[len(damaged) // 2] ^= 4
+    newest.write_bytes(damaged)
+    capsys.readouterr()
+    assert dlrun_run(["train", "--resume", "--out", str(tmp_path / "run")]) == 0
+    assert str(newest) in capsys.readouterr().err
+    assert files_of(tmp_path / "run") == files_of(whole)
+
+
+def test_where_both_checkpoints_are_damaged_nothing_is_touched(every_epoch, monkeypatch, tmp_path, capsys):
+    out = tmp_path / "run"
+    stop_after(7, out, monkeypatch)
+    for name in (NEWEST, PREVIOUS):
+        (out / name).write_bytes((out / name).read_bytes()[:-3])
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert dlrun_run(["train", "--resume", "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert NEWEST in said
+    assert PREVIOUS in said
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def stop_after(epochs, out, monkeypatch):
+    count = 0
+
+    def note(record):
+        nonlocal count
+        count += 1
+        if count > epochs:
+            raise StopError
+        return ""
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "_note", note)
+        assert dlrun_run(["train", *CASE, "--quiet", "--out", str(out)]) == 3
+
+
+def test_resuming_a_finished_run_does_nothing(whole, capsys):
+    before = {path.name: path.read_bytes() for path in whole.iterdir()}
+    assert dlrun_run(["train", "--resume", "--out", str(whole)]) == 0
+    assert "finished" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in whole.iterdir()} == before
+
+
+def test_another_experiment_is_not_resumed(whole, capsys):
+    assert dlrun_run(["train", "iris", "--resume", "--out", str(whole)]) == 2
+    assert "not that of the run" in capsys.readouterr().err
+
+
+def test_a_change_of_the_machine_is_said(every_epoch, monkeypatch, tmp_path, capsys):
+    stop_after(3, tmp_path / "run", monkeypatch)
+    monkeypatch.setattr(train, "threads_for", lambda problem, jobs: 2)
+    assert dlrun_run(["train", "--resume", "--out", str(tmp_path / "run")]) == 0
+    assert "not promised" in capsys.readouterr().err
+
+
+def test_a_request_without_names_is_bare():
+    assert resuming.Request(None).bare
+    assert not resuming.Request(None, ["a=1"]).bare
+    assert not resuming.Request("iris").bare
