@@ -26,7 +26,7 @@ class Evaluator:
         self._stack = stack
         net, R, backend = stack.net, stack.R, stack.backend
         chunk = self._chunk_rows(backend.name)
-        longest = max(max(len(r.train), len(r.dev), len(r.test)) for r in stack.replicas)
+        longest = max(max(len(r.train), len(r.dev), len(r.test)) for r in stack.company)
         self._chunk = B = max(1, min(chunk, longest))
         graph = NetworkGraph(net, R, B, training=False)
         self._buffer = BatchBuffer(backend, stack.store, stack.adjustment, R, B)

@@ -191,8 +191,12 @@ class Problem:
         statistics: FloatArray | None = None,
         tensors: dict[str, FloatArray] | None = None,
         threads: Any = None,
+        company: Sequence[Replica] | None = None,
     ) -> Stack:
-        """Replicas as one stack; on the rows of a `shared` store, or on rows stored for one replica alone."""
+        """Replicas as one stack; on the rows of a `shared` store, or on rows stored for one replica alone.
+
+        `company`: all replicas that are trained alike, where they are more than those of the stack.
+        """
         net = self.architecture(replicas)
         normalization = self.normalization([r.train for r in replicas])
         if shared is None and len(replicas) > 1:
@@ -209,6 +213,7 @@ class Problem:
             statistics=statistics,
             tensors=self.fixed_tensors(net, replicas, normalization) if tensors is None else tensors,
             threads=threads,
+            company=company,
         )
 
     def shared_rows(self, backend: Backend) -> RowStore:

@@ -61,7 +61,14 @@ class Stack:
         statistics: FloatArray | None = None,
         tensors: Mapping[str, FloatArray] | None = None,
         threads: Executor | None = None,
+        company: Sequence[Replica] | None = None,
     ) -> None:
+        """`company` are all replicas that are trained alike, these among them; left out, these alone.
+
+        Batches are as high as the company needs, so that how it is divided into stacks, and who has left, changes
+        no bit of anyone's result.
+        """
+        self.company = list(replicas) if company is None else company
         self.backend, self.net, self.settings, self.store = backend, net, settings, store
         self.replicas, self.normalization, self.threads = list(replicas), normalization, threads
         self.R = len(replicas)
@@ -129,8 +136,23 @@ class Stack:
 
     def batch_rows(self) -> int:
         """B: rows per batch of the replica that has most."""
-        longest = int(self.lengths.max())
+        longest = max(len(r.train) for r in self.company)
         return longest if self.settings.batch_size is None else min(self.settings.batch_size, longest)
+
+    @cached_property
+    def batch_shapes(self) -> list[tuple[int, bool]]:
+        """Of each batch of an epoch its height, and whether it is even: as many rows of every replica's."""
+        lengths = np.array([len(r.train) for r in self.company])
+        B = self.batch_rows()
+        counts = np.clip(lengths - np.arange(-(-int(lengths.max()) // B))[:, None] * B, 0, B)  # (S, company)
+        counts = self._without_single_rows(counts, lengths)
+        return [(int(each.max()), bool((each == each.max()).all())) for each in counts]
+
+    def _without_single_rows(
+        self, counts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        """One row has no variance: with batch normalization such a last batch waits for the next order."""
+        return np.where((counts == 1) & (lengths > 1), 0, counts) if self.net.batch_norm else counts
 
     # -- one epoch -----------------------------------------------------------------------------
 
@@ -149,9 +171,7 @@ class Stack:
             for r in np.flatnonzero(shuffled):
                 orders[r] = orders[r][places[r, : len(orders[r])]]
         index, counts = batch_index(orders, B, self.store.padding)
-        if self.net.batch_norm:  # one row has no variance: such a last batch waits for the next order
-            counts = np.where((counts == 1) & (self.lengths > 1), 0, counts)
-        return index, counts
+        return index, self._without_single_rows(counts, self.lengths)
 
     def learning_rates(self, epoch: int, t: FloatArray) -> FloatArray:
         """α (S, R) of an epoch's steps t."""
@@ -183,7 +203,7 @@ class Stack:
         epoch_keys = fold_in(backend.to_device(self.keys, np.uint64), epoch, backend.xp)
         with backend.quiet():
             for s in map(int, np.flatnonzero(taken.any(axis=1))):
-                batch = self._batch(index[s], counts[s])
+                batch = self._batch(index[s], counts[s], *self.batch_shapes[s])
                 if batch.masks is not None:
                     batch.masks.draw(epoch_keys, s)
                 batch.weigh(backend.xp)
@@ -198,10 +218,8 @@ class Stack:
         host = backend.to_host(costs).astype(np.float64)
         return np.where(taken, host, np.nan), rates
 
-    def _batch(self, index: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> BatchPlan:
+    def _batch(self, index: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], B: int, even: bool) -> BatchPlan:
         """The plan for this batch with its rows gathered."""
-        B = int(counts.max())
-        even = bool((counts == B).all())
         plan = self._plans.get((B, even))
         if plan is None:
             plan = self._plans[B, even] = BatchPlan(self, B, even=even)
