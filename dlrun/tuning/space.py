@@ -59,6 +59,8 @@ class Dimension:
         if kind == "choice":
             return self.range.choices[min(int(u * len(self.range.choices)), len(self.range.choices) - 1)]
         low, high = self._ends()
+        if u in (0, 1):  # the logarithm and back would miss the ends by their last digits
+            return (int if kind.startswith("int") else float)(low if u == 0 else high)
         scaled = self._unscale(self._scale_low + u * (self._scale_high - self._scale_low))
         if kind.startswith("int"):
             return int(min(max(round(scaled) if kind == "int_log_uniform" else math.floor(scaled), low), high))
