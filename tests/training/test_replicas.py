@@ -9,6 +9,7 @@ import pytest
 
 from dlrun.backend import Backend
 from dlrun.optim.optimizers import OPTIMIZERS
+from dlrun.training.loop import Training
 
 NET = ("model.hidden=[7, 5]", "training.batch_size=32", "training.epochs=4")
 
@@ -230,3 +231,39 @@ def test_equal_decay_tables_are_one_schedule(problem):
     c = problem("iris", 'optimizer.decay={name="staircase",every=3}').replica(rows)
     assert a.decay == b.decay != c.decay
     assert hash(a.decay) == hash(b.decay)
+
+
+def test_replicas_may_share_their_streams(problem, trained):
+    """Trials of a search differ by their hyperparameters alone: equal ones are one."""
+    p = problem("iris", *NET, "model.keep_prob=0.8", 'model.feature_map={name="rbf",count=9,gamma=0.5}')
+    rows = np.arange(0, 150, 2)
+    made = [dataclasses.replace(p.replica(rows, number=number), draws=7) for number in range(2)]
+    other = dataclasses.replace(p.replica(rows, number=2), draws=8)
+    _, results = trained(p, [*made, other])
+    np.testing.assert_array_equal(results[0].theta, results[1].theta)
+    assert (results[0].theta != results[2].theta).any()
+    _, own = trained(p, [p.replica(rows, number=7)])
+    np.testing.assert_array_equal(results[0].theta, own[7].theta)
+
+
+@pytest.mark.parametrize("pruned", [{1}, {0, 2, 3}, {0, 1, 2, 3, 4}])
+def test_pruning_changes_nothing_in_the_others(problem, trained, rng, pruned):
+    p = problem("wine", *NET, "model.keep_prob=0.7", "training.epochs=6")
+    replicas = folds(p, rng, [96] * 5)
+    shared = p.shared_rows(Backend())
+    records, whole = trained(p, replicas, shared)
+    run = Training(p.stack(Backend(), replicas, shared=shared))
+    left = {number: [] for number in range(5)}
+    for epoch in run:
+        for record in epoch:
+            left[record.replica].append(record)
+        if run.epoch == 2:
+            run.prune(pruned, reason="worse than half")
+    for number in range(5):
+        if number in pruned:
+            assert len(left[number]) == 2
+            assert (run.results[number].status, run.results[number].reason) == ("pruned", "worse than half")
+            assert run.results[number].epoch == 2
+        else:
+            same_result(run.results[number], whole[number])
+            same_records(left[number], records[number])
