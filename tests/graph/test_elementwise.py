@@ -129,11 +129,12 @@ def test_a_run_allocates_nothing() -> None:
         program.run()
         before = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
-        program.run()
+        for _ in range(20):
+            program.run()
         after, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert after - before < 100
+    assert after - before < 1000  # objects of Python that come and go; a tile is 64 KB
     assert peak - before < 5000
 
 

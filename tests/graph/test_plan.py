@@ -290,7 +290,7 @@ def test_a_run_allocates_nothing(dtype: str) -> None:
         after, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert after - before < 100
+    assert after - before < 1000
     # NumPy takes up to 8192 elements of scratch inside a call with gaps in an operand; the arrays are larger.
     assert peak - before < 8192 * np.dtype(dtype).itemsize + 8000 < 256 * 96 * np.dtype(dtype).itemsize
 
