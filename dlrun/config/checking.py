@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from dlrun.config.document import set_value
 from dlrun.config.keys import all_keys, value_text
-from dlrun.config.problems import Problem, problems_of, unknown_key
+from dlrun.config.problems import MOST, Problem, problems_of, unknown_key
 from dlrun.config.schema import Experiment
 from dlrun.config.section import thawed
 from dlrun.errors import ConfigError
@@ -41,7 +41,7 @@ def _validated(document: dict[str, Any], where: str, blame: Callable[[Problem], 
     if len(lines) == 1:
         overridden, line = lines[0]
         raise ConfigError(overridden or f"{where}: {line}")
-    heading = f"{where}: {len(lines)} problems"
+    heading = f"{where}: {len(lines)} problems{' and perhaps more' if len(lines) >= MOST else ''}"
     raise ConfigError("\n  ".join([heading, *(overridden or line for overridden, line in lines)]))
 
 

@@ -68,6 +68,8 @@ def value_text(value: Any, limit: int | None = None) -> str:
         text = "{" + ", ".join(f"{key_text((str(k),))} = {value_text(v)}" for k, v in value.items()) + "}"
     elif isinstance(value, list | tuple):
         text = "[" + ", ".join(value_text(item) for item in value) + "]"
+    elif isinstance(value, int) and value.bit_length() > 1000:  # Python writes no number of thousands of digits
+        text = hex(value)
     else:
         text = str(value)
     if limit is not None and len(text) > limit:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.config.document import MISSING, NotATableError, anchor_paths, remove_value, set_value
+from dlrun.config.toml_text import deep_key
 from dlrun.errors import ConfigError
 
 _SPACE = ("tune", "space")
+_SHOWN = 200  # characters of an override that a message shows
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ def parse_override(text: str) -> Override:
 
     Raises ConfigError naming the override.
     """
-    shown = f"--set {text}"
+    shown = f"--set {_cut(text)}"
     key, equals, value = text.partition("=")
     if not equals:
         raise ConfigError(f"{shown}: should be KEY=VALUE, such as optimizer.learning_rate=0.01")
@@ -71,17 +73,22 @@ def _check_known(override: Override) -> None:
         raise ConfigError(f"{override.shown}: {unknown_key(override.path)}")
 
 
+def _cut(text: str) -> str:
+    """The text as a message shows it."""
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
 def _path(key: str, shown: str) -> tuple[str, ...]:
     try:
-        table: Any = tomllib.loads(f"{key} = 0") if "\n" not in key else {}
-    except tomllib.TOMLDecodeError:
+        table: Any = tomllib.loads(f"{key} = 0") if "\n" not in key and not deep_key(key) else {}
+    except (tomllib.TOMLDecodeError, RecursionError):
         table = {}
     path: list[str] = []
     while isinstance(table, dict) and len(table) == 1:
         ((part, table),) = table.items()
         path.append(part)
     if not path or table != 0:
-        raise ConfigError(f"{shown}: {key!r} is no key; should be a dotted key such as optimizer.learning_rate")
+        raise ConfigError(f"{shown}: {_cut(key)!r} is no key; should be a dotted key such as optimizer.learning_rate")
     if tuple(path[:2]) == _SPACE and len(path) > 3:
         # The keys of the space hold dots, and quotes are hard to get through a shell.
         path[2:] = [".".join(path[2:])]
@@ -91,9 +98,11 @@ def _path(key: str, shown: str) -> tuple[str, ...]:
 def _value(text: str) -> Any:
     if not text:
         return MISSING
+    if deep_key(text):
+        return text
     try:
         table = tomllib.loads(f"value = {text}")
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # TOMLDecodeError is a ValueError; so is a number of thousands of digits
         return text
     value = table.pop("value")
     # More keys mean that the text held a line break; a date is no value of any key, but may be a name.

@@ -14,6 +14,7 @@ from dlrun.config.keys import all_keys, key_text, value_text
 
 _SPACE = ("tune", "space")
 _SHOWN = 80  # characters of a value that a message shows
+MOST = 20  # problems that are told at once
 
 Path = tuple[str | int, ...]
 
@@ -28,6 +29,8 @@ class Problem:
 
     def __str__(self) -> str:
         place = key_text(self.path)
+        if len(place) > 2 * _SHOWN:
+            place = place[: 2 * _SHOWN - 1] + "…"
         if self.value:
             place += f" = {self.value}"
         return f"{place}: {self.text}" if place else self.text
@@ -35,9 +38,10 @@ class Problem:
 
 def nearest_key(path: tuple[str, ...]) -> str:
     """The known key that the unknown one most resembles; one of the same table wins where it is close."""
+    wrong = path[-1][:_SHOWN].lower().replace("-", "_")
 
     def resemblance(known: tuple[str, ...]) -> float:
-        last = difflib.SequenceMatcher(None, path[-1].lower().replace("-", "_"), known[-1].lower()).ratio()
+        last = difflib.SequenceMatcher(None, wrong, known[-1].lower()).ratio()
         return last + (0.15 if known[:-1] == path[:-1] else 0.0)
 
     best = max(all_keys(), key=resemblance)
@@ -50,11 +54,13 @@ def unknown_key(path: tuple[str, ...]) -> str:
 
 
 def problems_of(error: ValidationError, document: dict[str, Any]) -> list[Problem]:
-    """What is wrong with the document, in its order, each key's trouble once."""
+    """What is wrong with the document, in its order, each key's trouble once, and about `MOST` of all."""
     found: dict[tuple[Path, str], Problem] = {}
     for item in error.errors(include_url=False):
         for problem in _sentences(item["type"], item["loc"], item.get("ctx", {}), document):
             found.setdefault((problem.path, problem.text), problem)
+        if len(found) >= MOST:
+            break
     return list(found.values())
 
 

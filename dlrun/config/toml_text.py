@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,13 @@ from dlrun.errors import ConfigError
 
 if TYPE_CHECKING:
     from dlrun.config.schema import Experiment
+
+_MOST_BYTES = 1_000_000
+# tomllib takes time and memory with the square of a key's parts.
+_MOST_PARTS = 50
+_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_DEEP_KEY = re.compile(rf"(?<![\w.-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{_MOST_PARTS}}}")
+_DIGITS = re.compile(r"[0-9][0-9_]*+")
 
 
 def to_toml(experiment: Experiment) -> str:
@@ -46,17 +54,37 @@ def read_toml(file: Path, *, shown: str) -> dict[str, Any]:
 
 def parse_toml(text: str, *, shown: str) -> dict[str, Any]:
     """The tables of a TOML text. Raises ConfigError with `shown`, line and column."""
+    if deep := deep_key(text):
+        line = text.count("\n", 0, deep.start()) + 1
+        raise ConfigError(
+            f"{shown}: line {line}: a key of more than {_MOST_PARTS} parts; should be a key of the experiment file, "
+            "such as optimizer.learning_rate"
+        )
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(_syntax_message(str(error), text, shown)) from None
     except RecursionError:
-        raise ConfigError(f"{shown}: lists or tables lie too deep in each other") from None
+        raise ConfigError(
+            f"{shown}: lists or tables lie too deep in each other; should be a few levels at most"
+        ) from None
+    except ValueError:  # Python reads no decimal number of more than 4300 digits
+        digits = max(_DIGITS.finditer(text), key=lambda match: match.end() - match.start())
+        line = text.count("\n", 0, digits.start()) + 1
+        raise ConfigError(
+            f"{shown}: line {line}: {digits[0][:20]}… is a whole number of {digits.end() - digits.start()} digits; "
+            "should be one of at most 19"
+        ) from None
+
+
+def deep_key(text: str) -> re.Match[str] | None:
+    """A key of very many parts in a TOML text, which tomllib would take minutes and gigabytes for."""
+    return _DEEP_KEY.search(text)
 
 
 def _text_of(file: Path, shown: str) -> str:
     try:
-        content = file.read_bytes()
+        content = _content(file, shown)
     except FileNotFoundError:
         raise ConfigError(f"{shown}: no such file; should be an experiment file in TOML") from None
     except IsADirectoryError:
@@ -73,6 +101,18 @@ def _text_of(file: Path, shown: str) -> str:
     if not text.strip():
         raise ConfigError(f"{shown}: is empty; should hold at least [data] with a source")
     return text
+
+
+def _content(file: Path, shown: str) -> bytes:
+    """The bytes of a regular file; a pipe could keep us waiting, and a device never end."""
+    facts = file.stat()
+    if not (stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode)):
+        raise ConfigError(f"{shown}: is a pipe or a device; should be a file, so save the experiment to one first")
+    if facts.st_size > _MOST_BYTES:
+        raise ConfigError(
+            f"{shown}: is {facts.st_size} bytes long; should be an experiment file in TOML, of at most {_MOST_BYTES}"
+        )
+    return file.read_bytes()
 
 
 def _hint(folder: Path) -> str:

@@ -11,6 +11,7 @@ from dlrun.config.section import Allowed, Section, Text, fault, frozen, thawed
 
 RangeKind = Literal["uniform", "log_uniform", "one_minus_log", "int_uniform", "int_log_uniform", "choice"]
 _KINDS: tuple[str, ...] = RangeKind.__args__  # type: ignore[attr-defined]
+_MOST_CHOICES = 1000  # each is tried against the schema
 _INTEGER_KINDS = ("int_uniform", "int_log_uniform")
 
 
@@ -58,6 +59,8 @@ class Range(Section):
     def _choice_problem(self) -> str | None:
         if not self.choices or self.low is not None or self.high is not None:
             return "choice should be a list of one or more values"
+        if len(self.choices) > _MOST_CHOICES:
+            return f"choice should be a list of at most {_MOST_CHOICES} values"
         # 1, 1.0 and true are equal in Python and different in TOML
         shown = [repr(choice) for choice in self.choices]
         return "choice names a value twice" if len(set(shown)) < len(shown) else None

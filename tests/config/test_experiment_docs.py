@@ -41,4 +41,4 @@ def test_docs_say_types_and_bounds() -> None:
     assert docs["data.source"].required
     assert docs["model.hidden"].default == "[64, 32]"
     assert docs["model.batch_norm"].allowed == "true or false"
-    assert docs["training.batch_size"].allowed == 'a whole number ≥ 1, or "full"'
+    assert docs["training.batch_size"].allowed == 'a whole number from 1 to 1000000000, or "full"'
