@@ -3,10 +3,12 @@
 A stored row is [x (d), 1, y (C), present]: the inputs, the column of ones that carries the bias, the target, and 1.
 One more row, all zeros, is the padding of batches that are not full.
 
-Replicas differ in their scaling, since each is scaled by its own training rows. The rows of a `shared` store are
-kept under one reference scaling (`storage_scaling`), which keeps large offsets out of float32 and depends on the data
-alone; each gathered batch then gets its replica's own shift and scale relative to it. A model trained by itself stores
-its rows under its own scaling, and nothing is left to do.
+Replicas differ in their scaling, since each is scaled by its own training rows. A model trained by itself stores its
+rows under its own scaling, and nothing is left to do. A `shared` store serves many replicas. While the data is small,
+a stack gathers from copies that are scaled in advance, in float64 from the values as they are: no bit of a replica's
+rows then depends on other rows, and nothing is left to do at each step either. Larger data is kept once, under one
+reference scaling (`storage_scaling`), which keeps large offsets out of float32 and depends on the data alone; each
+gathered batch then gets its replica's own shift and scale relative to it, to rounding the same.
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ class Normalization:
 
 
 SAMPLED_ROWS = 1 << 14  # rows by which a column's middle is judged
+COPY_BYTES = 4 << 20  # rows up to this size are copied for each replica of a stack
 
 
 def storage_scaling(columns: FloatArray, scaled: npt.NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
@@ -105,13 +108,16 @@ class RowStore:
         rows[:n, d + 1 : -1] = (targets - reference.y_shift[0]) * reference.y_scale[0]
         rows[:n, -1] = 1
         self.shared = shared
+        self._raw = (features, targets) if shared and (n + 1) * self.width * self.dtype.itemsize <= COPY_BYTES else None
         self.missing = bool(np.isnan(rows).any())
         self.rows = backend.to_device(rows, self.dtype)
 
-    def adjustment(self, normalization: Normalization) -> Adjustment | None:
-        """What scales gathered batches of these replicas; None where rows are stored as they are needed."""
+    def adjustment(self, normalization: Normalization) -> Adjustment | Copies | None:
+        """What gives these replicas their scaled rows; None where rows are stored as they are needed."""
         if not self.shared:
             return None
+        if self._raw is not None:
+            return self._copies(normalization, *self._raw)
         reference = self._reference
         R, one = len(normalization.shift), (len(normalization.shift), 1)
         shift = np.concatenate(
@@ -143,6 +149,36 @@ class RowStore:
             fill=to_device(fill[:, None, :], self.dtype) if self.missing else None,
         )
 
+    def _copies(self, normalization: Normalization, features: FloatArray, targets: FloatArray) -> Copies:
+        R, n, d = len(normalization.shift), self.padding, self.inputs
+        table = np.zeros((R, n + 1, self.width), self.dtype)
+        table[:, :n, d] = table[:, :n, -1] = 1
+        with np.errstate(over="ignore"):
+            for r in range(R):
+                table[r, :n, :d] = (
+                    normalization.apply(features, r)
+                    if self.missing
+                    else (features - normalization.shift[r]) * normalization.scale[r]
+                )
+                table[r, :n, d + 1 : -1] = (targets - normalization.y_shift[r]) * normalization.y_scale[r]
+        first = np.arange(R, dtype=np.int64)[:, None] * (n + 1)
+        rows = table.reshape(R * (n + 1), self.width)
+        return Copies(
+            self._backend.to_device(rows) if self._backend.name != "cpu" else rows, self._backend.to_device(first)
+        )
+
+
+@dataclass(frozen=True)
+class Copies:
+    """The rows of all replicas, each scaled as its own (R·(n+1), D), and where each replica's begin (R, 1)."""
+
+    rows: Array
+    first: Array
+
+    def take(self, places: Array) -> Copies:
+        """Those of some replicas."""
+        return Copies(self.rows, self.first[places])
+
 
 @dataclass(frozen=True)
 class Adjustment:
@@ -152,26 +188,37 @@ class Adjustment:
     scale: Array
     fill: Array | None
 
+    def take(self, places: Array) -> Adjustment:
+        """Those of some replicas."""
+        return Adjustment(self.shift[places], self.scale[places], None if self.fill is None else self.fill[places])
+
 
 class BatchBuffer:
     """Room for one batch of every replica (R, B, D), seen as x, y and present."""
 
-    def __init__(self, backend: Backend, store: RowStore, adjustment: Adjustment | None, R: int, B: int) -> None:
+    def __init__(
+        self, backend: Backend, store: RowStore, adjustment: Adjustment | Copies | None, R: int, B: int
+    ) -> None:
         self._backend, self._store, self._adjustment = backend, store, adjustment
         self.array = backend.zeros((R, B, store.width), store.dtype)
         d = store.inputs
         self.x = self.array[:, :, : d + 1]
         self.y = self.array[:, :, d + 1 : -1]
         self.present = self.array[:, :, -1:]
-        self._absent = backend.empty(self.array.shape, bool) if adjustment and adjustment.fill is not None else None
+        fills = isinstance(adjustment, Adjustment) and adjustment.fill is not None
+        self._absent = backend.empty(self.array.shape, bool) if fills else None
+        self._places = backend.empty((R, B), np.int64) if isinstance(adjustment, Copies) else None
 
     def gather(self, index: Array) -> None:
         """Copy the rows `index` (R, B) in, and scale them."""
+        change, xp = self._adjustment, self._backend.xp
+        if isinstance(change, Copies):
+            xp.add(index, change.first, self._places)
+            self._backend.take(change.rows, self._places, self.array)
+            return
         self._backend.take(self._store.rows, index, self.array)
-        change = self._adjustment
         if change is None:
             return
-        xp = self._backend.xp
         if change.fill is not None:
             xp.isnan(self.array, out=self._absent)
             xp.copyto(self.array, change.fill, where=self._absent)

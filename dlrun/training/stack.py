@@ -27,7 +27,7 @@ from dlrun.optim.stepper import Stepper
 from dlrun.rng import fold_in, generator, permutations, stream_keys
 from dlrun.training.batch_plan import BatchPlan
 from dlrun.training.replica import Replica
-from dlrun.training.rows import Adjustment, Normalization, RowStore, batch_index
+from dlrun.training.rows import Adjustment, Copies, Normalization, RowStore, batch_index
 
 FloatArray = npt.NDArray[np.float64]
 CHECK_EVERY = 64  # steps between looks at whether any replica still has a finite cost
@@ -82,7 +82,7 @@ class Stack:
         self.fixed: dict[str, Array] = {name: backend.to_device(value, dtype) for name, value in host.items()}
         self.steps = np.zeros(self.R, np.int64)  # updates made so far
         self.step_counts = np.zeros((0, self.R), np.int64)  # rows in each batch of the last epoch (S, R)
-        self.adjustment: Adjustment | None = store.adjustment(normalization)
+        self.adjustment: Adjustment | Copies | None = store.adjustment(normalization)
         self._allocate(None)
 
     def _first_row(self, replica: Replica) -> FloatArray:
@@ -264,7 +264,7 @@ class Stack:
         self.fixed = {name: array[at].copy() for name, array in self.fixed.items()}
         self.replicas = [self.replicas[place] for place in places]
         self.normalization = self.normalization.take(places)
-        self.adjustment = self.store.adjustment(self.normalization)
+        self.adjustment = None if self.adjustment is None else self.adjustment.take(at)
         self.steps = self.steps[places]
         self.R = len(places)
         self.__dict__.pop("lengths", None)
