@@ -72,10 +72,10 @@ def test_every_flipped_byte_and_every_truncation_is_noticed(problem):
     for _ in range(200):
         damaged = bytearray(state)
         damaged[draw.randrange(len(state))] ^= 1 << draw.randrange(8)
-        with pytest.raises(ValueError, match="it |its "):
+        with pytest.raises(ValueError, match=r"it |its "):
             decode(bytes(damaged))
     for _ in range(200):
-        with pytest.raises(ValueError, match="it |its "):
+        with pytest.raises(ValueError, match=r"it |its "):
             decode(state[: draw.randrange(len(state))])
 
 
