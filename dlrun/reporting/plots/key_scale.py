@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -95,7 +95,8 @@ def _scale(key: str, texts: Sequence[str], range_: Range | None) -> KeyScale:
     except ValueError:
         numbers = np.array([])
     if not numbers.size or (range_ is not None and range_.kind == "choice"):
-        return KeyScale(key, "choice", choices=tuple(_sorted(present)))
+        known = [] if range_ is None else [as_cell(choice) for choice in range_.choices]
+        return KeyScale(key, "choice", choices=tuple(known if set(known).issuperset(present) else _sorted(present)))
     low, high = float(numbers.min()), float(numbers.max())
     if range_ is None:
         kind = "log" if low > 0 and high / low > SPREAD else "linear"
@@ -104,6 +105,15 @@ def _scale(key: str, texts: Sequence[str], range_: Range | None) -> KeyScale:
     low = low if range_.low is None else float(range_.low)
     high = high if range_.high is None else float(range_.high)
     return KeyScale(key, kind, low, high)
+
+
+def as_cell(value: Any) -> str:
+    """A value of a key as trials.csv has it."""
+    from dlrun.config.keys import value_text
+
+    if isinstance(value, list | tuple | dict):
+        return value_text(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _sorted(texts: Sequence[str]) -> list[str]:

@@ -136,7 +136,7 @@ KINDS = {
     ),
     "parallel": Kind(
         module="trials",
-        about="all trials of a search as lines across the keys, dark where the score is good",
+        about="all trials of a search as lines across the keys, blue where the score is good",
         needs=(("trials.csv",),),
         check="has_keys",
         inches=(8.0, 4.5),

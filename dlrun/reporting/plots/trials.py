@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from dlrun.errors import RunError
 from dlrun.reporting.plots.curves import error_label
-from dlrun.reporting.plots.key_scale import KeyScale, key_scales
+from dlrun.reporting.plots.key_scale import KeyScale, as_cell, key_scales
 from dlrun.reporting.plots.kinds import Options
 from dlrun.reporting.plots.names import label
 from dlrun.reporting.plots.source import Source
-from dlrun.reporting.plots.style import FAINT, PAPER, VERMILLION, colour, legend, marker
+from dlrun.reporting.plots.style import BLUE, FAINT, PAPER, VERMILLION, colour, legend, marker
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,22 +24,21 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 FILE = "trials.csv"
 MOST_KEYS = 9
-COLOURS = "cividis_r"  # made for the colour-blind; the best trials are the darkest
+POOR = "#B8B8B8"  # from the blue of good scores to the grey of poor ones
 
 
 @dataclass(frozen=True, eq=False)
 class Trials:
-    """score (n,), NaN where there is none; `units` a column per key (n,) on [0, 1]; `rounds` (n,) from 0."""
+    """score (n,), NaN where there is none; `units` a column per key (n,) on [0, 1]; `rounds` (n,) from 0.
+
+    best  the trial with the lowest score, of equal ones the one with the lowest cost
+    """
 
     scales: list[KeyScale]
     score: FloatArray
     units: list[FloatArray]
     rounds: FloatArray
-
-    @property
-    def best(self) -> int:
-        """The trial with the lowest score, the first of equals."""
-        return int(np.nanargmin(self.score))
+    best: int
 
 
 def trials_of(source: Source) -> Trials:
@@ -56,7 +55,9 @@ def trials_of(source: Source) -> Trials:
         raise RunError(f"{table.path}: no trial was finished and scored")
     rounds = table.numbers("round")[kept] if "round" in table else np.zeros(int(kept.sum()))
     units = [scale.unit(table.text(scale.key)[kept].tolist()) for scale in scales]
-    return Trials(scales, score, units, np.nan_to_num(rounds))
+    cost = table.numbers("cost")[kept] if "cost" in table else np.zeros(len(score))
+    best = int(np.lexsort([cost, score])[0])  # NaN sorts last
+    return Trials(scales, score, units, np.nan_to_num(rounds), best)
 
 
 def has_keys(source: Source) -> bool:
@@ -72,16 +73,15 @@ def has_rounds(source: Source) -> bool:
 
 
 def draw(figure: Figure, sources: Sequence[Source], options: Options) -> None:
-    """Parallel coordinates: an axis per key and one for the score, a line per trial, dark where it is good."""
-    from matplotlib import colormaps
-    from matplotlib.colors import Normalize
+    """Parallel coordinates: an axis per key and one for the score, a line per trial, blue where it is good."""
+    from matplotlib.colors import LinearSegmentedColormap, Normalize
 
     found = trials_of(sources[0])
     axes = figure.add_subplot()
     finite = np.isfinite(found.score)
     low, high = float(found.score[finite].min()), float(found.score[finite].max())
     shade = Normalize(low, high if high > low else low + 1)
-    map_ = colormaps[COLOURS]
+    map_ = LinearSegmentedColormap.from_list("scores", [BLUE, POOR])
     last = len(found.scales)
     heights = np.column_stack([*found.units, (found.score - low) / ((high - low) or 1.0)])
     for trial in np.argsort(-np.nan_to_num(found.score, nan=np.inf), kind="stable"):
@@ -123,14 +123,14 @@ def draw_slices(figure: Figure, sources: Sequence[Source], options: Options) -> 
     columns = min(count, 3)
     rows = -(-count // columns)
     if rows > 1:
-        figure.set_size_inches(7.2, 2.6 * rows + 0.4)
+        figure.set_size_inches(figure.get_figwidth(), figure.get_figheight() * (0.2 + 0.8 * rows))
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
     numbers = np.unique(found.rounds)
     for place, (scale, unit) in enumerate(zip(found.scales, found.units, strict=True)):
         axes = panels[place // columns][place % columns]
         for index, number in enumerate(numbers):
             chosen = found.rounds == number
-            name = f"round {number + 1:g}" if len(numbers) > 1 and place == 0 else None
+            name = f"round {number:g}" if len(numbers) > 1 and place == 0 else None
             axes.plot(unit[chosen], found.score[chosen], ls="", marker=marker(index), ms=4, mew=0, alpha=0.75)
             axes.lines[-1].set(color=colour(index), label=name or "_")
         axes.plot(unit[found.best], found.score[found.best], "*", ms=12, color=VERMILLION, mec="#FFFFFF", mew=0.6)
@@ -172,7 +172,7 @@ def draw_rounds(figure: Figure, sources: Sequence[Source], options: Options) -> 
             mew=0,
             color=colour(index),
             alpha=0.8,
-            label=f"round {number + 1:g}: {int(chosen.sum())} trials",
+            label=f"round {number:g}: {int(chosen.sum())} trials",
         )
     best = found.score[found.best] if up is None else found.units[up][found.best]
     axes.plot(found.units[across][found.best], best, "*", ms=13, color=VERMILLION, mec="#FFFFFF", mew=0.6, label="best")
@@ -191,21 +191,13 @@ def _side(found: Trials, source: Source, key: int, number: int) -> tuple[float, 
     for told in source.summary.get("rounds") or []:
         box = told.get("box") or told.get("bounds") if isinstance(told, Mapping) else None
         if isinstance(box, Mapping) and told.get("round") == number and scale.key in box:
-            units = scale.unit([_text(value) for value in box[scale.key]])
+            units = scale.unit([as_cell(value) for value in box[scale.key]])
             units = units[np.isfinite(units)]
             half = 0.5 / len(scale.choices) if scale.choices else 0.0
             if units.size:
                 return float(units.min()) - half, float(units.max()) + half
     here = found.units[key][found.rounds == number]
     return (float(np.nanmin(here)), float(np.nanmax(here))) if np.isfinite(here).any() else (0.0, 1.0)
-
-
-def _text(value: Any) -> str:
-    """A value of the summary as trials.csv has it."""
-    from dlrun.config.keys import value_text
-    from dlrun.reporting.csv_files import csv_cell
-
-    return value_text(value) if isinstance(value, list | dict) else csv_cell(value)
 
 
 def _unit_axis(axes: Axes, scale: KeyScale, which: str) -> None:
