@@ -1,15 +1,13 @@
 """Any number of replicas trained in stacks: how large a stack is, and several stacks at a time.
 
 A stack's size follows from what its step touches again and again: parameters, gradient, optimizer state and the
-activations of one batch. On a CPU a stack should stay within the cache's reach, on a GPU within memory.
+activations of one batch. On a CPU a stack should stay within the cache's reach, on a GPU within memory. How replicas
+are divided changes none of their results.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,16 +22,20 @@ from dlrun.training.loop import Training
 from dlrun.training.problem import Problem
 from dlrun.training.replica import Replica, Rows
 from dlrun.training.rows import RowStore
+from dlrun.training.step_cost import TrainingCost
 from dlrun.training.threads import usable_cores
+from dlrun.training.workers import can_fork, side_by_side
 
 FloatArray = npt.NDArray[np.float64]
-CPU_STACK_BYTES = 4 << 20  # beyond this a step's arrays leave the cache (measured: docs/performance.md)
+Seconds = Callable[[int], float]
+CPU_STACK_BYTES = 4 << 20  # beyond this a step's arrays leave the cache (measured: docs/crossval.md)
 GPU_MEMORY_SHARE = 0.5
+FORK_SECONDS = 0.03  # to start processes, and to bring back what they found
 
 
 @dataclass(frozen=True)
 class StackPlan:
-    """How replicas are divided: the place of each stack's replicas in the list, and what a replica takes."""
+    """How replicas are divided: the place of each stack's replicas in the list, what a replica takes, processes."""
 
     groups: tuple[npt.NDArray[np.int64], ...]
     replica_bytes: int
@@ -48,21 +50,30 @@ def replica_bytes(net: Architecture, optimizer: str, batch_rows: int) -> int:
     return itemsize * (rows * net.parameters + activations)
 
 
-def divide(total: int, per_replica: int, backend: Backend, jobs: int | None = None) -> StackPlan:
-    """Stacks of equal size, no larger than the cache (or the device's memory) allows, at least one per job.
+def divide(
+    total: int, per_replica: int, backend: Backend, jobs: int | None = None, *, seconds: Seconds | None = None
+) -> StackPlan:
+    """Stacks of equal size, no larger than the cache (or the device's memory) allows, and how many at a time.
 
-    Small stacks are not divided further for the sake of another thread: below a quarter of the cache a step is
-    mostly calls, and two threads would only take turns.
+    `seconds(R)` is the expected time of the training of a stack of R on one core. It decides whether more and
+    smaller stacks on several cores pay: half a small stack takes far more than half its time, and processes must be
+    started. Left out, there are as many stacks as jobs wherever stacks fill a quarter of the cache.
     """
     cores = jobs or usable_cores()
     if backend.name == "cpu":
-        room, workers = CPU_STACK_BYTES, cores
+        room, workers = CPU_STACK_BYTES, min(cores, total)
     else:
         room, workers = int(backend.free_memory() * GPU_MEMORY_SHARE), 1
     largest = max(1, room // per_replica)
     stacks = -(-total // largest)
-    if workers > 1 and total * per_replica >= room // 4:
-        stacks = max(-(-stacks // workers) * workers, workers)
+    if workers > 1:
+        more = min(-(-stacks // workers) * workers, total)
+        if seconds is None:
+            pays = total * per_replica >= room // 4
+        else:
+            together = -(-more // workers) * seconds(-(-total // more)) + FORK_SECONDS
+            pays = can_fork() and together < 0.9 * stacks * seconds(-(-total // stacks))
+        stacks, workers = (more, workers) if pays else (stacks, 1)
     groups = np.array_split(np.arange(total), min(stacks, total))
     return StackPlan(tuple(groups), per_replica, max(1, min(workers, len(groups))))
 
@@ -86,7 +97,8 @@ class StackedTraining:
     rows     for each replica, the row numbers that it answers after training
     parts    what is measured after every epoch (nothing, unless early stopping watches dev)
     shared   the stored rows, where several trainings share them; left out, they are stored anew
-    began    told of each stack's training before its first epoch, by whoever wants to prune replicas
+    began    told of each stack's training before its first epoch, by whoever wants to prune replicas: one process
+    A stack that runs out of memory is halved and begins again, with records from epoch 1.
     """
 
     problem: Problem
@@ -99,14 +111,18 @@ class StackedTraining:
     began: Callable[[Training], None] | None = None
     answered: dict[int, Answered] = field(default_factory=dict)
     plan: StackPlan = field(init=False)
+    cost: TrainingCost = field(init=False)
 
     def __post_init__(self) -> None:
         longest = max(len(r.train) for r in self.replicas)
         settings = self.problem.settings()
         batch = longest if settings.batch_size is None else min(settings.batch_size, longest)
-        size = replica_bytes(self.problem.architecture(self.replicas), settings.optimizer, batch)
-        self.plan = divide(len(self.replicas), size, self.backend, self.jobs)
-        self._cancelled = threading.Event()
+        net = self.problem.architecture(self.replicas)
+        self.cost = TrainingCost.of(net, settings.optimizer, batch, self.replicas, self.rows)
+        size = replica_bytes(net, settings.optimizer, batch)
+        jobs = self.jobs if self.began is None else 1
+        self.plan = divide(len(self.replicas), size, self.backend, jobs, seconds=self.cost.seconds)
+        self._judges = [replace(r, test=rows) for r, rows in zip(self.replicas, self.rows, strict=True)]
 
     def __iter__(self) -> Iterator[list[EpochRecord]]:
         shared = self.shared or self.problem.shared_rows(self.backend)
@@ -114,64 +130,52 @@ class StackedTraining:
             for group in self.plan.groups:
                 yield from self._train(group, shared)
             return
-        yield from self._train_side_by_side(shared)
 
-    def _train_side_by_side(self, shared: RowStore) -> Iterator[list[EpochRecord]]:
-        """Stacks on several threads; NumPy lets go of Python's lock while it computes."""
-        records: queue.SimpleQueue[list[EpochRecord] | None] = queue.SimpleQueue()
+        def work(group: npt.NDArray[np.int64]) -> Iterator[list[EpochRecord] | list[Answered]]:
+            yield from self._train(group, shared)
+            yield [self.answered[self.replicas[place].number] for place in group]
 
-        def work(group: npt.NDArray[np.int64]) -> None:
-            try:
-                for each in self._train(group, shared):
-                    records.put(each)
-            finally:
-                records.put(None)
-
-        with ThreadPoolExecutor(self.plan.jobs, thread_name_prefix="dlrun-stack") as pool:
-            futures: list[Future[None]] = [pool.submit(work, group) for group in self.plan.groups]
-            try:
-                for _ in futures:
-                    while (each := records.get()) is not None:
-                        yield each
-            except BaseException:
-                self._cancelled.set()
-                for future in futures:
-                    future.cancel()
-                raise
-            for future in futures:
-                future.result()
+        for _, found in side_by_side(self.plan.groups, work, jobs=self.plan.jobs):
+            if found and isinstance(found[0], Answered):
+                self.answered |= {each.result.replica: each for each in found if isinstance(each, Answered)}
+            else:
+                yield [each for each in found if isinstance(each, EpochRecord)]
 
     def _train(self, group: npt.NDArray[np.int64], shared: RowStore) -> Iterator[list[EpochRecord]]:
         """One stack from its first epoch to its answers; halved and tried again where memory runs out."""
-        replicas = [self.replicas[place] for place in group]
         try:
-            training = self._training(replicas, shared)
-            if self.began is not None:
-                self.began(training)
-            for records in training:
-                if self._cancelled.is_set():
-                    return
-                yield records
-            self._answer(replicas, [self.rows[place] for place in group], training, shared)
+            yield from self._train_whole(group, shared)
+            return
         except self.backend.out_of_memory:
             if len(group) == 1:
                 raise
-            half = len(group) // 2
-            yield from self._train(group[:half], shared)
-            yield from self._train(group[half:], shared)
+        # Out of the handler: the exception would keep the frames, and with them the arrays, of what failed.
+        half = len(group) // 2
+        yield from self._train(group[:half], shared)
+        yield from self._train(group[half:], shared)
+
+    def _train_whole(self, group: npt.NDArray[np.int64], shared: RowStore) -> Iterator[list[EpochRecord]]:
+        replicas = [self.replicas[place] for place in group]
+        training = self._training(replicas, shared)
+        if self.began is not None:
+            self.began(training)
+        yield from training
+        self._answer(group, training, shared)
 
     def _training(self, replicas: list[Replica], shared: RowStore) -> Training:
         options = self.problem.experiment.training
         return Training(
-            self.problem.stack(self.backend, replicas, shared=shared),
+            self.problem.stack(self.backend, replicas, shared=shared, company=self.replicas),
             early_stopping=options.early_stopping,
             settle=options.stop_when_cost_changes_by,
             parts=self.parts or (("train",) if options.stop_when_cost_changes_by else ()),
         )
 
-    def _answer(self, replicas: list[Replica], rows: list[Rows], training: Training, shared: RowStore) -> None:
-        results = [training.results[r.number] for r in replicas]
-        for answered in judge(self.problem, self.backend, replicas, results, rows, shared):
+    def _answer(self, group: npt.NDArray[np.int64], training: Training, shared: RowStore) -> None:
+        judges = [self._judges[place] for place in group]
+        results = [training.results[r.number] for r in judges]
+        rows = [self.rows[place] for place in group]
+        for answered in judge(self.problem, self.backend, judges, results, rows, shared, company=self._judges):
             self.answered[answered.result.replica] = answered
 
 
@@ -182,13 +186,19 @@ def judge(
     results: Sequence[ReplicaResult],
     rows: Sequence[Rows],
     shared: RowStore,
+    *,
+    company: Sequence[Replica] | None = None,
 ) -> list[Answered]:
-    """What each replica, with the weights of its result, answers on its own rows."""
+    """What each replica, with the weights of its result, answers on its own rows.
+
+    `company`: all replicas that are judged alike, `rows` being their test part, where these are some of them.
+    """
     tensors = {name: np.stack([result.tensors[name] for result in results]) for name in results[0].tensors}
     stack = problem.stack(
         backend,
         [replace(r, test=test) for r, test in zip(replicas, rows, strict=True)],
         shared=shared,
+        company=company,
         theta=np.stack([result.theta for result in results]),
         statistics=np.stack([result.statistics for result in results]),
         tensors=tensors,

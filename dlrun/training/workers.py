@@ -1,0 +1,129 @@
+"""Pieces of work done side by side in forked processes, and what they yield brought back one after another.
+
+Processes, because threads of one interpreter take turns between any two kernels, and a small stack's kernels take
+microseconds (docs/crossval.md has the measurement). Forked, because a fork shares the data and all that is imported,
+and begins to compute within milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar, cast
+
+from dlrun.errors import MachineError
+
+Item = TypeVar("Item")
+Yielded = TypeVar("Yielded")
+_NEXT, _YIELDED, _FAILED = "next", "yielded", "failed"
+
+
+def can_fork() -> bool:
+    """Whether processes may be forked here: on Linux. Elsewhere system libraries may not survive it."""
+    return sys.platform == "linux" and hasattr(os, "fork")
+
+
+def side_by_side(
+    items: Sequence[Item], work: Callable[[Item], Iterator[Yielded]], *, jobs: int
+) -> Iterator[tuple[int, Yielded]]:
+    """(place of the item, what `work(item)` yields), as it comes, with up to `jobs` items under way at a time.
+
+    What is yielded is pickled; all else that `work` does stays in its process. An exception of an item is raised
+    here; MachineError where a process was killed. Leaving the iteration ends all processes.
+    """
+    from multiprocessing.connection import wait
+
+    workers: dict[Any, int] = {}  # connections, each with its process
+    waiting = iter(range(len(items)))
+    try:
+        for _ in range(min(jobs, len(items))):
+            connection, process = _fork(items, work, list(workers))
+            workers[connection] = process
+        busy = dict.fromkeys(workers)
+        for connection in busy:
+            connection.send(next(waiting))
+        while busy:
+            for ready in cast(list[Any], wait(list(busy))):
+                place, kind, value = _receive(ready, workers[ready])
+                if kind == _YIELDED:
+                    yield place, value
+                elif kind == _FAILED:
+                    raise value
+                elif (following := next(waiting, None)) is not None:
+                    ready.send(following)
+                else:
+                    del busy[ready]
+    finally:
+        _end(workers)
+
+
+def _receive(connection: Any, process: int) -> tuple[int, str, Any]:
+    try:
+        message: tuple[int, str, Any] = connection.recv()
+    except (EOFError, ConnectionResetError):
+        raise MachineError(
+            f"process {process}, which trained a part of the replicas, was ended from outside; the system does that "
+            "where memory runs out: --jobs 1 needs less"
+        ) from None
+    return message
+
+
+def _fork(items: Sequence[Item], work: Callable[[Item], Iterator[Any]], others: list[Any]) -> tuple[Any, int]:
+    """A process that does the items whose places it is sent."""
+    from multiprocessing import Pipe
+
+    here, there = Pipe()
+    with warnings.catch_warnings():
+        # Python warns where threads are left behind. They are those of a BLAS, which sees to forks itself, and that
+        # of a progress bar, which the child has nothing to do with.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process = os.fork()
+    if process:
+        there.close()
+        return here, process
+    try:  # from here on the child
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends its children
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for each in (here, *others):
+            each.close()
+        _serve(there, items, work)
+    except BaseException:  # nothing of the parent's stack may run here, whatever happens
+        os._exit(1)
+    os._exit(0)
+
+
+def _serve(connection: Any, items: Sequence[Item], work: Callable[[Item], Iterator[Any]]) -> None:
+    with suppress(EOFError):  # the parent is gone
+        while True:
+            place = connection.recv()
+            try:
+                for value in work(items[place]):
+                    connection.send((place, _YIELDED, value))
+            except BaseException as error:
+                connection.send((place, _FAILED, _sendable(error)))
+                return
+            connection.send((place, _NEXT, None))
+
+
+def _sendable(error: BaseException) -> BaseException:
+    """The exception, if it survives being sent."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 (no foreign data)
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+def _end(workers: dict[Any, int]) -> None:
+    for connection in workers:
+        connection.close()
+    for process in workers.values():
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGTERM)
+        with suppress(ChildProcessError):
+            os.waitpid(process, 0)
