@@ -10,7 +10,7 @@ as they serve a stack of networks.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -151,7 +151,7 @@ class Descent:
 
         return step
 
-    def _coefficients(self, stepper: Stepper) -> Any:
+    def _coefficients(self, stepper: Stepper) -> Iterator[Array]:
         """The coefficients of step 1, 2, …, worked out for many steps at a time."""
         h = Hyperparameters.of(
             beta1=self.settings.beta1,
@@ -162,5 +162,7 @@ class Descent:
         first = 1
         while True:
             t = np.arange(first, first + _AHEAD, dtype=np.float64)[:, None]
-            yield from stepper.coefficients(t, self._rates(t), h)
+            ahead = stepper.coefficients(t, self._rates(t), h)
+            for i in range(_AHEAD):
+                yield ahead[i]
             first += _AHEAD
