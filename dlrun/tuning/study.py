@@ -89,6 +89,8 @@ class Study:
         self.space = Space.of(self.experiment)
         _check(self.experiment, options)
         self.searches = [self._search(index) for index in range(options.outer_folds + 1)]
+        for search in self.searches:  # divisions that the data does not allow are no matter of a single trial
+            search.scoring.resamples(problem)
         self.winners: dict[int, Trial] = {}
         for trial in told:
             (self.winners if trial.search == WINNER else self.searches[trial.search].told)[trial.number] = trial
