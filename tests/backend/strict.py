@@ -7,7 +7,7 @@
 - only functions, parameters and methods exist that CuPy has (see `cupy_names`), and results are always arrays,
   also where NumPy would give a scalar.
 
-`asnumpy` and `array` of a host array are the only ways across, as `to_host` and `to_device` use them.
+`asnumpy`, `array` and `asarray` are the only ways across, and say that they are.
 """
 
 from __future__ import annotations
@@ -184,6 +184,11 @@ def _array(obj: Any, dtype: Any = None, copy: bool = True) -> StrictArray:
     return wrap(np.array(source, dtype=dtype, copy=True))
 
 
+def _asarray(a: Any, dtype: Any = None) -> StrictArray:
+    """As `array`, but an array of the device that has the type already is taken as it is."""
+    return a if isinstance(a, StrictArray) and dtype in (None, a.dtype) else _array(a, dtype)
+
+
 def _asnumpy(a: Any) -> np.ndarray:
     if not isinstance(a, StrictArray):
         raise MixingError(f"asnumpy of {type(a).__name__}")
@@ -231,7 +236,7 @@ def strict_cupy() -> Any:
     members: dict[str, Any] = {name: _ufunc(name) for name in cupy_names.UFUNCS}
     members |= {name: _module_function(name) for name in cupy_names.FUNCTIONS}
     members |= {name: getattr(np, name) for name in cupy_names.TYPES}
-    members |= {"array": _array, "asnumpy": _asnumpy, "matmul": _matmul, "ndarray": StrictArray}
+    members |= {"array": _array, "asarray": _asarray, "asnumpy": _asnumpy, "matmul": _matmul, "ndarray": StrictArray}
     members["cuda"] = SimpleNamespace(get_current_stream=lambda: stream, memory=memory)
     return SimpleNamespace(**members, get_default_memory_pool=lambda: pool)
 
