@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from dlrun.errors import RunError
+from dlrun.reporting import plots
 from dlrun.reporting.csv_files import CsvFile
 from dlrun.reporting.files import TEMPORARY, write_whole
 from dlrun.reporting.json_text import to_json
@@ -39,6 +40,8 @@ RUN_FILES = (
     "learning_curve.csv",
     "layers.csv",
     "path.csv",
+    "report.html",
+    *plots.FILES,
 )
 
 

@@ -1,1 +1,25 @@
 """Pictures of runs. matplotlib is loaded here and nowhere else, by the modules that draw."""
+
+NAMES = (
+    "cost",
+    "error",
+    "learning_rate",
+    "regions",
+    "line",
+    "confusion",
+    "reliability",
+    "predicted",
+    "folds",
+    "bootstrap",
+    "parallel",
+    "slices",
+    "rounds",
+    "gradcheck",
+    "epsilon",
+    "layers",
+    "learning_curve",
+    "path",
+    "smooth",
+)
+# What `dlrun plot` leaves in a run's folder where no other file is asked for.
+FILES = tuple(f"plot-{name}.png" for name in NAMES)
