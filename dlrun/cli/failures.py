@@ -19,6 +19,8 @@ MACHINE_FAILED = 3
 INTERRUPTED = 130
 TERMINATED = 143
 
+_LONGEST = 4000  # characters of a message
+
 # Errors of the operating system that no change to the request would mend.
 _MACHINE_ERRORS = frozenset(
     {
@@ -52,8 +54,15 @@ def report_failure(error: BaseException, arguments: Sequence[str] = ()) -> int:
     status, message = describe(error, arguments)
     if "--debug" in arguments:
         traceback.print_exception(error, file=sys.stderr)
-    print(neutralize(message, keep_lines=True), file=sys.stderr)
+    print(neutralize(_cut(message), keep_lines=True), file=sys.stderr)
     return status
+
+
+def _cut(message: str) -> str:
+    """The message without the middle of a very long one, as a name of megabytes would make it."""
+    if len(message) <= _LONGEST:
+        return message
+    return f"{message[: _LONGEST // 2]} … {message[-_LONGEST // 2 :]}"
 
 
 def describe(error: BaseException, arguments: Sequence[str] = ()) -> tuple[int, str]:

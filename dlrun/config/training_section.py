@@ -146,8 +146,8 @@ class TrainingConfig(Section):
     """How long, in which batches, from where."""
 
     epochs: CountOrZero = Field(default=20, description="passes over the training rows; 0 writes the first weights")
-    batch_size: Annotated[Count | Literal["full"], Allowed(f'a whole number from 1 to {COUNT_LIMIT}, or "full"')] = Field(
-        default=64, description='rows per update, or "full" for all of them at once'
+    batch_size: Annotated[Count | Literal["full"], Allowed(f'a whole number from 1 to {COUNT_LIMIT}, or "full"')] = (
+        Field(default=64, description='rows per update, or "full" for all of them at once')
     )
     shuffle: bool = Field(default=True, description="draw a new order of the rows each epoch")
     init_from: Text | None = Field(

@@ -9,6 +9,7 @@ from pathlib import Path
 from dlrun.errors import DataError
 
 _BLOCK = 1 << 20
+_LONGEST_LINE = 1 << 26  # a parser holds the whole line several times
 _MAGIC = {
     b"PK\x03\x04": "a zip archive or an Excel workbook; save it as CSV (UTF-8)",
     b"\x1f\x8b": "a gzip archive; unpack it first (gunzip)",
@@ -30,7 +31,7 @@ class TextFacts:
 def check_bytes(path: Path, *, name: str) -> TextFacts:
     """Read the file once; raises DataError naming byte and line if it is not UTF-8 text."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    size, lines, plain = 0, 1, True
+    size, lines, plain, line_size = 0, 1, True, 0
     with path.open("rb") as handle:
         while block := handle.read(_BLOCK):
             if size == 0:
@@ -38,13 +39,21 @@ def check_bytes(path: Path, *, name: str) -> TextFacts:
             if (at := block.find(b"\0")) >= 0:
                 line = lines + block.count(b"\n", 0, at)
                 raise DataError(
-                    f"{name}, line {line}: a NUL byte at position {size + at}; this is binary data and not a CSV table."
+                    f"{name}, line {line}: a NUL byte at position {size + at}; this is binary data and not a CSV "
+                    "table; save the table as CSV (UTF-8)."
                 )
             pending = len(decoder.getstate()[0])
             try:
                 decoder.decode(block)
             except UnicodeDecodeError as error:
                 _refuse(error, name, offset=size - pending, lines=lines)
+            line_size = _tail(block, line_size)
+            if line_size > _LONGEST_LINE:
+                line = lines + block.count(b"\n")
+                raise DataError(
+                    f"{name}, line {line}: the line is longer than {_LONGEST_LINE} bytes; "
+                    "a table in CSV needs a line for each row."
+                )
             plain = plain and b'"' not in block and b"\r" not in block
             size += len(block)
             lines += block.count(b"\n")
@@ -53,6 +62,12 @@ def check_bytes(path: Path, *, name: str) -> TextFacts:
     except UnicodeDecodeError as error:
         _refuse(error, name, offset=size - len(decoder.getstate()[0]), lines=lines)
     return TextFacts(size, plain)
+
+
+def _tail(block: bytes, before: int) -> int:
+    """The bytes since the last end of a line, `before` of them in front of the block."""
+    end = max(block.rfind(b"\n"), block.rfind(b"\r"))
+    return before + len(block) if end < 0 else len(block) - end - 1
 
 
 def _check_magic(block: bytes, name: str) -> None:

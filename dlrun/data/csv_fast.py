@@ -24,8 +24,10 @@ _COMMA, _NEWLINE = ord(","), ord("\n")
 def read_plain_csv(path: Path, *, name: str, as_text: Collection[str]) -> Table | None:
     """The table of a file without quotes and carriage returns, or None if it is unusual."""
     with path.open(encoding="utf-8-sig", newline="") as handle:
-        first = handle.readline()
+        first = handle.readline(csv.field_size_limit() + 1)
     if not first.strip():
+        return None
+    if len(first) > csv.field_size_limit():
         return None
     header = read_header(csv.reader([first]), name=name)
     rows = _count_rows(path, commas=len(header) - 1)

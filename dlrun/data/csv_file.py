@@ -17,7 +17,7 @@ import numpy as np
 
 from dlrun.data.byte_check import check_bytes
 from dlrun.data.table import Column, Table
-from dlrun.data.values import MAX_MAGNITUDE, MISSING, parse_number, shorten
+from dlrun.data.values import MAX_MAGNITUDE, MISSING, cut, parse_number, shorten
 from dlrun.errors import DataError
 
 FAST_FROM_BYTES = 4_000_000  # below, importing pandas takes longer than it saves
@@ -119,7 +119,7 @@ def read_csv(path: Path, *, name: str, as_text: Collection[str] = ()) -> Table:
         if column.too_large and not column.as_text:
             row, text = column.too_large
             raise DataError(
-                f"{name}, line {lines[row]}, column {column.name!r}: {text!r} is infinite or beyond "
+                f"{name}, line {lines[row]}, column {column.name!r}: {cut(text)!r} is infinite or beyond "
                 f"±{MAX_MAGNITUDE:g}; give a finite number, or leave the field empty if it is missing."
             )
     return Table(name, {column.name: column.result() for column in columns}, lines, "line")
@@ -168,10 +168,10 @@ def _read_rows(path: Path, name: str, as_text: Collection[str]) -> tuple[list[Co
                 lines.append(starts)
                 before = reader.line_num
         except csv.Error as error:
-            raise DataError(f"{name}, line {max(reader.line_num, 1)}: {_explain(error)}") from None
+            raise DataError(f"{name}, line {max(reader.line_num, 1)}: {explain(error)}") from None
     numbers = np.concatenate([*lines, np.empty(0, np.int64)])
     if not numbers.size:
-        raise DataError(f"{name} has a header and no rows.")
+        raise DataError(f"{name} has a header and no rows; a line for each row is needed below it.")
     return columns, numbers
 
 
@@ -193,7 +193,7 @@ def _check_widths(chunk: list[list[str]], starts: Column, header: list[str], nam
     )
 
 
-def _explain(error: csv.Error) -> str:
+def explain(error: csv.Error) -> str:
     """The parser's complaint in the words of a remedy."""
     text = str(error)
     if "field larger" in text:

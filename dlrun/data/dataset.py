@@ -115,7 +115,8 @@ def _feature_columns(table: Table, data: DataConfig, target: str) -> list[str]:
             )
     if not names:
         raise DataError(
-            f"{table.name} leaves no feature to predict {target!r} from; its columns: {shorten(table.names)}"
+            f"{table.name} leaves no feature to predict {target!r} from; its columns: {shorten(table.names)}. "
+            "At least one more is needed."
         )
     for name in names:
         table.column(name, key="data.features")

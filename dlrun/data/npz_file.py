@@ -47,7 +47,7 @@ def read_npz(path: Path, *, name: str, limit: int | None = None) -> Table:
             )
     rows = next(iter(lengths.values()), 0)
     if not rows:
-        raise DataError(f"{name} holds no rows.")
+        raise DataError(f"{name} holds no rows; at least 2 are needed.")
     columns = {key: _column(array, key, name) for key, array in arrays.items()}
     numbers = np.arange(1, rows + 1, dtype=np.int64)
     return check_numbers(Table(name, columns, numbers, "row", default_target))
@@ -92,7 +92,7 @@ def _read_arrays(path: Path, name: str, limit: int) -> dict[str, Any]:
                     "that there are here; take fewer rows."
                 )
         if not members:
-            raise DataError(f"{name} holds no arrays.")
+            raise DataError(f"{name} holds no arrays; X and y are needed, or one 1-D array per column.")
         with np.load(path, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:

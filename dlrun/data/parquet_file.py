@@ -28,13 +28,15 @@ def read_parquet(path: Path, *, name: str) -> Table:
             arrow = file.read()
     except (pyarrow.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise DataError(f"{name} is not readable as a Parquet file ({reason}).") from None
+        raise DataError(
+            f"{name} is not readable as a Parquet file ({reason.rstrip('.')}); write it with pandas' to_parquet."
+        ) from None
     names = list(arrow.column_names)
     if len(set(names)) < len(names):
         twice = next(field for field in names if names.count(field) > 1)
         raise DataError(f"{name}: the name {twice!r} stands over more than one column; make names unique.")
     if not arrow.num_rows or not names:
-        raise DataError(f"{name} holds no rows.")
+        raise DataError(f"{name} holds no rows; at least 2 are needed.")
     columns: dict[str, Column] = {}
     unusable: dict[str, str] = {}
     for field in names:

@@ -50,6 +50,11 @@ def shorten(names: Iterable[str], limit: int = 12) -> str:
     return ", ".join(known[:limit]) + more
 
 
+def cut(text: str, limit: int = 60) -> str:
+    """A value as a message quotes it."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
 def memory_bytes() -> int:
     """The machine's physical memory in bytes; 8 GiB where the system does not tell."""
     try:
