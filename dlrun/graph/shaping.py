@@ -39,7 +39,12 @@ def _view_as(backend: Backend, x: Array, shape: Any) -> Array | None:
 
 
 def _bind_reshape(backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Attributes) -> list[Call]:
-    return [partial(backend.xp.copyto, out.reshape(inputs[0].shape), inputs[0])]
+    x, copy = inputs[0], backend.xp.copyto
+    place = _view_as(backend, out, x.shape)
+    if place is not None:
+        return [partial(copy, place, x)]
+    plain = backend.empty(x.shape, x.dtype)  # neither x nor a target with gaps has its elements in a row
+    return [partial(copy, plain, x), partial(copy, out, plain.reshape(out.shape))]
 
 
 register(

@@ -248,6 +248,18 @@ def test_targets_of_views_numbers_and_twins_are_filled() -> None:
             targets[node][:] = -7
 
 
+def test_a_target_may_have_gaps() -> None:
+    x = g.placeholder((4, 3), "float64")
+    X = np.arange(12.0).reshape(4, 3)
+    nodes = [g.reshape(g.transpose(x), (2, 6)), g.sin(x), x @ g.transpose(x), g.reduce_sum(x, 1)]
+    wide = [np.zeros((2, 12)), np.zeros((4, 6)), np.zeros((4, 8)), np.zeros(8)]
+    targets = {node: array[..., ::2] for node, array in zip(nodes, wide, strict=True)}
+    Plan(Backend(), nodes, {x: X}, targets).run()
+    for node, expected in zip(nodes, (X.T.reshape(2, 6), np.sin(X), X @ X.T, X.sum(1)), strict=True):
+        np.testing.assert_allclose(targets[node], expected)
+    assert all((array[..., 1::2] == 0).all() for array in wide)
+
+
 def test_memory_is_reused_but_not_what_is_fetched() -> None:
     x = g.placeholder((1000,), "float64")
     y = x
