@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dlrun.backend import Backend
-from dlrun.errors import DlrunError
 from dlrun.training.problem import Problem
 from dlrun.training.rows import RowStore
 from dlrun.tuning.halving import FoldNow, Standing, folds_now, kept_at, losers
@@ -78,14 +77,14 @@ class Runner:
                 if event.epochs:
                     yield unit.pass_share(event.epochs)
                     continue
-                if event.error is not None and len(unit.tasks) > 1:
+                if event.error and len(unit.tasks) > 1:
                     again += [
                         each for task in unit.tasks if task.owner in bracket.tasks for each in self._units([task])
                     ]
                     yield unit.pass_share(None, undo=True)
                     continue
-                if event.error is not None:
-                    unit.tasks[0].failure = _described(event.error)
+                if event.error:
+                    unit.tasks[0].failure = event.error
                 elif not unit.finished:
                     going.append(unit)
                     continue
@@ -142,9 +141,3 @@ class Runner:
             assert result is not None
             ended.append((result, figures))
         return bracket.end(task, ended)
-
-
-def _described(error: BaseException) -> str:
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "out of memory: a model of these sizes does not fit"
-    return str(error) if isinstance(error, DlrunError) else f"{type(error).__name__}: {error}"

@@ -21,6 +21,7 @@ from dlrun.training.problem import Problem
 from dlrun.training.replica import Replica, Rows
 from dlrun.training.rows import RowStore
 from dlrun.training.stacking import StackedTraining, StackPlan, divide, replica_bytes
+from dlrun.training.step_cost import TrainingCost
 
 if TYPE_CHECKING:
     from dlrun.config.schema import Experiment
@@ -31,6 +32,7 @@ PER_REPLICA = (
     ("model", ("keep_prob", "initialization", "scale")),
     ("training", ("epochs",)),
 )
+Ended = tuple[ReplicaResult, Figures]
 MOST_REPLICAS = 128  # larger stacks are no faster, and a kill would lose more
 
 
@@ -44,7 +46,7 @@ class Task:
     owner: tuple[int, int]
     problem: Problem
     replicas: Sequence[tuple[Replica, Rows]]
-    ended: dict[int, tuple[ReplicaResult, Figures]] = field(default_factory=dict)
+    ended: dict[int, Ended] = field(default_factory=dict)
     failure: str = ""
 
     @property
@@ -98,9 +100,9 @@ class Unit:
         return sum(task.replicas[fold][0].epochs for task, fold in self.members)
 
     @property
-    def work(self) -> int:
-        """A measure of how long it takes: rows to pass through, over all epochs."""
-        return sum(len(task.replicas[fold][0].train) * task.replicas[fold][0].epochs for task, fold in self.members)
+    def seconds(self) -> float:
+        """How long it is expected to take on one core."""
+        return _cost(self.problem, [(task.replicas[fold]) for task, fold in self.members]).seconds(len(self.members))
 
     @property
     def out_of_memory(self) -> tuple[type[BaseException], ...]:
@@ -120,7 +122,9 @@ class Unit:
         while not self.finished and (until is None or self.epoch < until):
             records = next(self._records, None)
             if records is None:
-                self._finish()
+                assert self._stacked is not None
+                answered = [self._stacked.answered[place] for place in range(len(self.members))]
+                self.finish([(_without_weights(each.result), each.figures) for each in answered])
                 return
             self.epoch = records[0].epoch
             yield len(records)
@@ -165,14 +169,36 @@ class Unit:
         self._stacked.plan = StackPlan((whole,), self._stacked.plan.replica_bytes, 1)
         return self._stacked
 
-    def _finish(self) -> None:
-        assert self._stacked is not None
-        for place, (task, fold) in enumerate(self.members):
-            answered = self._stacked.answered[place]
-            task.ended.setdefault(fold, (answered.result, answered.figures))
+    def ended(self) -> list[Ended]:
+        """How the replicas of a finished unit ended, in the order of its members."""
+        return [task.ended[fold] for task, fold in self.members]
+
+    def finish(self, ended: Sequence[Ended]) -> None:
+        """Note how all replicas ended; the stack is not needed any more."""
+        for (task, fold), each in zip(self.members, ended, strict=True):
+            task.ended.setdefault(fold, each)
         self.finished = True
-        self._stacked = self._records = None  # its arrays are not needed any more
+        self._stacked = self._records = None
         self.trainings = []
+
+
+def _without_weights(result: ReplicaResult) -> ReplicaResult:
+    """A result that is small to keep and to send."""
+    nothing = np.zeros(0)
+    return replace(result, theta=nothing, statistics=nothing, tensors={})
+
+
+def _cost(problem: Problem, replicas: Sequence[tuple[Replica, Rows]]) -> TrainingCost:
+    """What training these in one stack takes."""
+    alone, rows = [replica for replica, _ in replicas], [each for _, each in replicas]
+    settings = problem.settings()
+    return TrainingCost.of(problem.architecture(alone), settings.optimizer, _batch_rows(problem, alone), alone, rows)
+
+
+def _batch_rows(problem: Problem, replicas: Sequence[Replica]) -> int:
+    longest = max(len(replica.train) for replica in replicas)
+    size = problem.settings().batch_size
+    return longest if size is None else min(size, longest)
 
 
 def make_units(
@@ -194,18 +220,16 @@ def make_units(
         for group in groups.values()
         for members in _divided(group, backend, jobs_each)
     ]
-    return sorted(units, key=lambda unit: -unit.work)
+    return sorted(units, key=lambda unit: -unit.seconds)
 
 
 def _divided(group: Sequence[Task], backend: Backend, jobs: int) -> Iterator[list[tuple[Task, int]]]:
     problem, folds = group[0].problem, len(group[0].replicas)
-    settings = problem.settings()
-    longest = max(len(replica.train) for replica, _ in group[0].replicas)
-    batch = longest if settings.batch_size is None else min(settings.batch_size, longest)
-    one = replica_bytes(
-        problem.architecture([r for task in group for r, _ in task.replicas]), settings.optimizer, batch
-    )
-    places = divide(len(group), one * folds, backend, jobs).groups
+    replicas = [each for task in group for each in task.replicas]
+    alone = [replica for replica, _ in replicas]
+    one = replica_bytes(problem.architecture(alone), problem.settings().optimizer, _batch_rows(problem, alone))
+    cost = _cost(problem, replicas)
+    places = divide(len(group), one * folds, backend, jobs, seconds=lambda trials: cost.seconds(trials * folds)).groups
     most = max(1, MOST_REPLICAS // folds)
     for each in places:
         for part in np.array_split(each, -(-len(each) // most)):
