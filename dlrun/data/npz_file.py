@@ -6,7 +6,9 @@ The header of each array is read first, so that a file which declares more than 
 
 from __future__ import annotations
 
+import io
 import math
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -16,11 +18,16 @@ import numpy as np
 import numpy.typing as npt
 
 from dlrun.data.table import Column, Table, check_numbers, clean_text
-from dlrun.data.values import memory_bytes, shorten, show_bytes
+from dlrun.data.values import cut, refuse_size, shorten
 from dlrun.errors import DataError
 
 _PAIRS = [("X", "y"), ("features", "target")]
 _NAMES = "feature_names"
+
+_END_RECORD = 1 << 16 | 22  # the longest end of an archive, with its comment
+_MOST_DIRECTORY = 4_000_000  # bytes of its table of contents
+_MOST_HEADER = 10_000  # bytes of an array's header
+_COLUMN_BYTES = 200  # what a column takes beside its values
 
 
 def read_npz(path: Path, *, name: str, limit: int | None = None) -> Table:
@@ -28,7 +35,7 @@ def read_npz(path: Path, *, name: str, limit: int | None = None) -> Table:
 
     `limit` is the most bytes that all arrays together may take, the machine's memory where left out.
     """
-    arrays = _read_arrays(path, name, memory_bytes() if limit is None else limit)
+    arrays = _read_arrays(path, name, limit)
     default_target = None
     for matrix, target in _PAIRS:
         if matrix in arrays and target in arrays:
@@ -81,16 +88,14 @@ def _spread(arrays: dict[str, Any], matrix: str, target: str, name: str) -> dict
     return {**spread, **others, target: y}
 
 
-def _read_arrays(path: Path, name: str, limit: int) -> dict[str, Any]:
+def _read_arrays(path: Path, name: str, limit: int | None) -> dict[str, Any]:
     try:
+        _check_directory(path)
         with zipfile.ZipFile(path) as archive:
             members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
             total = sum(_declared_bytes(archive, info, name) for info in members)
-            if total > limit:
-                raise DataError(
-                    f"{name} declares arrays of {show_bytes(total)}, more than the {show_bytes(limit)} "
-                    "that there are here; take fewer rows."
-                )
+        remedy = "write it uncompressed with numpy.savez"
+        refuse_size(name, declared=total, stored=path.stat().st_size, limit=limit, remedy=remedy)
         if not members:
             raise DataError(f"{name} holds no arrays; X and y are needed, or one 1-D array per column.")
         with np.load(path, allow_pickle=False) as file:
@@ -101,27 +106,60 @@ def _read_arrays(path: Path, name: str, limit: int) -> dict[str, Any]:
         ) from None
 
 
-def _declared_bytes(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> int:
-    """The bytes that the array's own header declares, checked against the archive's table."""
+def _check_directory(path: Path) -> None:
+    """ValueError for an archive of very many members, whose table `zipfile` would hold before it can be asked."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(size - _END_RECORD, 0))
+        end = file.read()
+    at = end.rfind(b"PK\5\6")
+    if at >= 0 and len(end) >= at + 16 and struct.unpack_from("<L", end, at + 12)[0] > _MOST_DIRECTORY:
+        raise ValueError("its table of contents is too long")
+
+
+def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+    """Shape and type that an array's own header declares, and the bytes of the header."""
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"a member is compressed by method {info.compress_type}")
+    readers = {
+        (1, 0): (np.lib.format.read_array_header_1_0, "<H"),
+        (2, 0): (np.lib.format.read_array_header_2_0, "<L"),
+    }
     with archive.open(info) as member:
         version = np.lib.format.read_magic(member)
-        if version == (1, 0):
-            shape, _, dtype = np.lib.format.read_array_header_1_0(member)
-        elif version == (2, 0):
-            shape, _, dtype = np.lib.format.read_array_header_2_0(member)
-        else:
+        if version not in readers:
             raise ValueError(f"array format {version}")
-        header = member.tell()
+        read, width = readers[version]
+        size = member.read(struct.calcsize(width))
+        (length,) = struct.unpack(width, size)
+        if length > _MOST_HEADER:
+            raise ValueError(f"the header of the array {info.filename!r} is {length} bytes long")
+        header = io.BytesIO(size + member.read(length))
+        at = member.tell()
+    try:
+        shape, _, dtype = read(header)
+    except Exception as error:  # NumPy says in many ways that a header is none
+        raise ValueError(f"the header of the array {info.filename!r} is none: {cut(str(error))}") from None
+    if min(shape, default=0) < 0:
+        raise ValueError(f"the array {info.filename!r} has the shape {shape}")
+    return shape, dtype, at
+
+
+def _declared_bytes(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> int:
+    """The bytes that the array takes as numbers, by its own header, checked against the archive's table."""
+    shape, dtype, header = _header(archive, info)
     key = info.filename.removesuffix(".npy")
     if dtype.hasobject or dtype.names is not None:
         raise DataError(
             f"{name}: the array {key!r} holds Python objects or records ({dtype}), which are not loaded; "
             "save numbers, or texts as array.astype(str)."
         )
-    size = math.prod(int(length) for length in shape) * int(dtype.itemsize)
+    values = math.prod(shape)
+    size = values * int(dtype.itemsize)
     if size != info.file_size - header:
         raise DataError(f"{name}: the array {key!r} declares {size} bytes and holds {info.file_size - header}.")
-    return size
+    columns = shape[1] if len(shape) > 1 else 1
+    return values * max(int(dtype.itemsize), 8) + columns * _COLUMN_BYTES
 
 
 def _column(array: npt.NDArray[Any], key: str, name: str) -> Column:

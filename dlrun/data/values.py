@@ -6,6 +6,8 @@ import difflib
 import os
 from collections.abc import Iterable
 
+from dlrun.errors import DataError
+
 # The markers that pandas reads as missing, and the "?" of the UCI repository.
 _WORDS = ["", "?", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>"]
 _MARKS = ["#N/A", "#N/A N/A", "#NA", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"]
@@ -13,6 +15,9 @@ MISSING = frozenset([*_WORDS, *_MARKS])
 
 # Larger magnitudes leave no room for a square or a difference in float64.
 MAX_MAGNITUDE = 1e150
+
+_UNSUSPICIOUS = 256_000_000  # bytes that any file may unfold to
+_MOST_UNFOLDED = 200  # times its own size that a larger one may
 
 BOOLEANS = frozenset(["true", "false"])
 
@@ -56,11 +61,35 @@ def cut(text: str, limit: int = 60) -> str:
 
 
 def memory_bytes() -> int:
-    """The machine's physical memory in bytes; 8 GiB where the system does not tell."""
+    """The machine's physical memory in bytes, or the container's share of it; 8 GiB where the system does not tell."""
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
-        return 8 * 2**30
+        memory = 8 * 2**30
+    try:
+        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:
+            return min(memory, int(file.read()))
+    except (OSError, ValueError):  # no Linux, or "max"
+        return memory
+
+
+def refuse_size(name: str, *, declared: int, stored: int, limit: int | None = None, remedy: str) -> None:
+    """DataError where a file of `stored` bytes declares more than fits the memory, or than an honest one would.
+
+    Real tables shrink to a half or a tenth when they are compressed; what unfolds to hundreds of times its size is
+    made to fill a memory. `remedy` says how to save a table that really is so even.
+    """
+    limit = memory_bytes() if limit is None else limit
+    if declared > limit:
+        raise DataError(
+            f"{name} declares values of {show_bytes(declared)}, more than the {show_bytes(limit)} of memory that "
+            "there are here; take fewer rows or columns."
+        )
+    if declared > _UNSUSPICIOUS and declared > _MOST_UNFOLDED * stored:
+        raise DataError(
+            f"{name} declares values of {show_bytes(declared)} in a file of {show_bytes(stored)}, as a file made to "
+            f"fill the memory does; if it is sound, {remedy}."
+        )
 
 
 def show_bytes(count: int) -> str:

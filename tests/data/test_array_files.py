@@ -95,7 +95,7 @@ def test_npz_declaring_more_than_there_is_takes_no_memory(tmp_path: Path) -> Non
     with pytest.raises(DataError, match="'a' declares 8000000000000 bytes and holds 80"):
         read_npz(path, name="t.npz")
     np.savez_compressed(path, a=np.zeros(1_000_000))  # honest, but over the limit
-    with pytest.raises(DataError, match="arrays of 8 MB, more than the 1 MB"):
+    with pytest.raises(DataError, match="values of 8 MB, more than the 1 MB"):
         read_npz(path, name="t.npz", limit=1_000_000)
 
 
