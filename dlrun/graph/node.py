@@ -290,7 +290,7 @@ def apply(name: str, *inputs: Any, **attributes: Any) -> Node:
     except ValueError as error:
         shapes = " and ".join(show_shape(x.shape) for x in nodes)
         types = ", ".join(str(x.dtype) for x in nodes)
-        raise GraphError(f"{_scope.get()}{name}: {name} of {shapes} ({types}): {error}") from None
+        raise GraphError(f"{_scope.get()}{name} of {shapes} ({types}): {error}") from None
     if op.floats:
         nodes = tuple(x if x.dtype.kind == "f" else apply("cast", x, to=dtype) for x in nodes)
     return Node(name, nodes, shape, dtype, attributes=attributes)
