@@ -216,9 +216,7 @@ class _Reader:
         if isinstance(exponent, int) and abs(exponent) > MAX_INTEGER_EXPONENT:
             raise self._error(f"the exponent is beyond ±{MAX_INTEGER_EXPONENT}", node)
 
-    def _check_arity(
-        self, node: ast.Call, name: str, function: Callable[..., Any], arguments: list[Any]
-    ) -> None:
+    def _check_arity(self, node: ast.Call, name: str, function: Callable[..., Any], arguments: list[Any]) -> None:
         try:
             inspect.signature(function).bind(*arguments)
         except TypeError as error:

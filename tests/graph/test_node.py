@@ -95,7 +95,11 @@ def test_errors_name_the_operation_and_the_shapes(build: Callable[[], Any], part
 
 
 def test_errors_name_the_scope() -> None:
-    with g.name_scope("layer1"), g.name_scope("inner"), pytest.raises(GraphError, match=r"^layer1/inner/add of \(2,\) and"):
+    with (
+        g.name_scope("layer1"),
+        g.name_scope("inner"),
+        pytest.raises(GraphError, match=r"^layer1/inner/add of \(2,\) and"),
+    ):
         p(2) + p(3)
 
 
