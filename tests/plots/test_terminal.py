@@ -1,0 +1,41 @@
+"""The same picture as plain characters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from made_runs import METRICS, Draw, MakeRun
+
+from dlrun.reporting.plots.terminal import as_text
+
+
+def test_a_falling_line_falls(make_run: MakeRun, draw: Draw) -> None:
+    rows = [(0, e, e, "train", 0.1, 10.0 - e, 0.5, None) for e in range(1, 10)]
+    run = make_run("fall", {"command": "train"}, **{"metrics.csv": (METRICS, rows)})
+    with draw("cost", run) as figure:
+        text = as_text(figure, width=40, height=10)
+    grid = [line.split("|", 1)[1] for line in text.splitlines() if "|" in line]
+    first = [line.index("*") for line in grid if "*" in line]
+    assert len(first) >= 9
+    assert first == sorted(first)
+    assert "* train" in text
+    assert "across: epoch, up: cost" in text
+
+
+def test_only_plain_characters(train_run: Path, draw: Draw) -> None:
+    with draw("cost", train_run) as figure:
+        text = as_text(figure)
+    assert text.isascii()
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_confusion_matrix_has_its_numbers_and_names(make_run: MakeRun, draw: Draw) -> None:
+    columns = ("row", "repeat", "fold", "target", "prediction", "p_cat", "p_dog")
+    rows = [(i, 0, 0, "cat", "cat", 0.9, 0.1) for i in range(12)] + [(12, 0, 0, "dog", "dog", 0.1, 0.9)]
+    run = make_run("pets", {"command": "crossval", "task": "classification"}, **{"predictions.csv": (columns, rows)})
+    with draw("confusion", run) as figure:
+        lines = as_text(figure).splitlines()
+    top = next(line for line in lines if "12" in line and "|" in line)
+    assert top.startswith("cat |")
+    assert sum("dog" in line for line in lines) == 2
+    assert lines.index(top) < next(i for i, line in enumerate(lines) if line.startswith("dog |"))
