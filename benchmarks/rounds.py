@@ -50,8 +50,8 @@ class Worker:
     def __init__(self, timings: Timings, module: str, case: str) -> None:
         self.timings = timings
         environment = {**os.environ, **thread_settings(timings.threads), "PYTHONWARNINGS": "ignore"}
-        if module.startswith("dlrun"):  # sets its threads itself, as a run does
-            environment = dict(os.environ)
+        if module.startswith("dlrun"):  # sets its threads itself, as the command line does
+            environment = {**os.environ, "OPENBLAS_THREAD_TIMEOUT": "15"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", module, case, str(timings.threads)],
             stdin=subprocess.PIPE,

@@ -1,6 +1,6 @@
 """One training step (forward, backward, Adam) of dlrun beside its peers. Writes results/steps.md and steps.json.
 
-    python -m benchmarks.steps [--rounds 7] [--seconds 0.5] [--case TEXT]
+python -m benchmarks.steps [--rounds 7] [--seconds 0.5] [--case TEXT]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One peer in a process of its own. Reads a number of seconds per line, answers with the least time per step.
 
-    python -m benchmarks.worker MODULE CASE THREADS
+python -m benchmarks.worker MODULE CASE THREADS
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ import importlib
 import json
 import sys
 import time
+from functools import partial
 from typing import Any
 
 from benchmarks.cases import STEP_CASES
+from benchmarks.quiet import quietest
 
-CHUNKS = 5  # timings a round; the least of them is its answer
+CHUNKS = 5  # undisturbed timings a round; the least of them is its answer
+PATIENCE = 20.0  # seconds that a round waits for the machine to be quiet
 
 
 def say(answer: dict[str, Any]) -> None:
@@ -54,8 +57,8 @@ def main() -> None:
         seconds = float(line)
         if not steps:
             steps = steps_for(run, seconds / CHUNKS, unit)
-        times = [timed(run, steps) / steps for _ in range(CHUNKS)]
-        say({"seconds": min(times)})
+        least, disturbance = quietest(partial(run, steps), CHUNKS, patience=PATIENCE)
+        say({"seconds": least / steps, "disturbance": disturbance})
 
 
 if __name__ == "__main__":
