@@ -1,4 +1,4 @@
-"""Holdout, cross-validation and bootstrap of an experiment: every division is a replica, all trained as one stack."""
+"""Holdout, cross-validation and bootstrap of an experiment: every division is a replica, all trained together."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from dlrun.backend import Backend
 from dlrun.data.splits import strata_of
+from dlrun.errors import ConfigError
 from dlrun.nn.baselines import baseline_answers, fit_baseline
 from dlrun.records import EpochRecord, Figures, ReplicaResult
 from dlrun.resampling.inner_split import inner_split
@@ -77,6 +78,11 @@ class ResamplingRun:
         if experiment.training.early_stopping is None:
             return self.problem.replica(resample.train, test=resample.test, number=number)
         shares = experiment.data.split
+        if not shares.dev:
+            raise ConfigError(
+                "data.split.dev = 0 leaves training.early_stopping no rows to watch; should be a share > 0, which it "
+                "takes out of each training part"
+            )
         fit, dev = inner_split(
             resample.train,
             share=shares.dev / (shares.train + shares.dev),
@@ -120,18 +126,27 @@ class ResamplingRun:
 
     # -- baselines -----------------------------------------------------------------------------
 
+    @property
+    def baseline_kind(self) -> str:
+        """What every model should beat: the majority class, or the mean."""
+        return "majority" if self.problem.dataset.task == "classification" else "mean"
+
+    def baseline_answers(self) -> Iterator[FloatArray]:
+        """What the majority (or the mean) of each division's training part answers, (C,) or (1,)."""
+        data = self.problem.dataset
+        nothing = np.zeros((len(data), 0))
+        for each in self.listed:
+            fitted = fit_baseline(self.baseline_kind, nothing[each.train], data.target[each.train], len(data.classes))
+            yield fitted["answer"]
+
     def baseline(self) -> list[Figures]:
         """The majority (or the mean) of each division's training part, judged on its test part."""
-        kind = "majority" if self.problem.dataset.task == "classification" else "mean"
         data = self.problem.dataset
         found = []
-        nothing = np.zeros((len(data), 0))
-        for each in self.listed[1 if self.everything else 0 :]:
-            if not len(each.test):
-                continue
-            fitted = fit_baseline(kind, nothing[each.train], data.target[each.train], len(data.classes))
-            answers = baseline_answers(kind, fitted, nothing[each.test])
-            found.append(answer_figures(answers, data.target[each.test], data.task))
+        for each, answer in zip(self.listed, self.baseline_answers(), strict=True):
+            if len(each.test) and each is not (self.listed[0] if self.everything else None):
+                answers = np.broadcast_to(answer, (len(each.test), len(answer)))
+                found.append(answer_figures(answers, data.target[each.test], data.task))
         return found
 
     def _baseline_divisions(self, kind: str) -> list[Division]:

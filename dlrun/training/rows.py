@@ -108,7 +108,9 @@ class RowStore:
         rows[:n, d + 1 : -1] = (targets - reference.y_shift[0]) * reference.y_scale[0]
         rows[:n, -1] = 1
         self.shared = shared
-        self._raw = (features, targets) if shared and (n + 1) * self.width * self.dtype.itemsize <= COPY_BYTES else None
+        self.bytes = (n + 1) * self.width * self.dtype.itemsize
+        self.copied = shared and self.bytes <= COPY_BYTES
+        self._raw = (features, targets) if self.copied else None
         self.missing = bool(np.isnan(rows).any())
         self.rows = backend.to_device(rows, self.dtype)
 
