@@ -97,11 +97,14 @@ def permutations(keys: UInt64Array, counts: npt.NDArray[np.int64]) -> npt.NDArra
 
     Rows are ordered by random 64-bit words; a tie has probability n²/2⁶⁵.
     """
+    different, place = np.unique(np.stack([keys, counts.astype(np.uint64)], axis=1), axis=0, return_inverse=True)
+    if len(different) < len(keys):  # replicas that share their streams share their orders
+        once = permutations(np.ascontiguousarray(different[:, 0]), different[:, 1].astype(np.int64))
+        return np.asarray(once[place.reshape(-1)])
     width = int(counts.max(initial=0))
     words = random_bits(keys, width)
-    order = np.argsort(words, axis=1) if width else words.astype(np.int64)
     if (counts == width).all():
-        return order
+        return np.argsort(words, axis=1) if width else words.astype(np.int64)
     result = np.full((len(keys), width), -1, dtype=np.int64)
     for row, count in enumerate(counts):  # the words of row r's own positions decide alone
         result[row, :count] = np.argsort(words[row, :count])

@@ -80,9 +80,15 @@ class Training:
             costs, rates = self.stack.run_epoch(epoch)
             figures = self._measure()
             finite = self._finite()
+            whole = np.asarray(((self.stack.step_counts > 0) & np.isfinite(costs)).all(axis=0))
+            with np.errstate(all="ignore"):
+                means = np.ascontiguousarray(costs.T).mean(axis=1)
             records = []
             for place in map(int, np.flatnonzero(self.active)):
-                records.append(self._record(place, epoch, costs, rates, figures))
+                if whole[place]:
+                    records.append(self._whole_record(place, float(means[place]), float(rates[-1, place]), figures))
+                else:
+                    records.append(self._record(place, epoch, costs, rates, figures))
                 self._judge(place, records[-1], finite=bool(finite[place]))
             self._finish_at(epoch)
             self._compact()
@@ -100,6 +106,19 @@ class Training:
         xp, stack = self.stack.backend.xp, self.stack
         rows = xp.isfinite(stack.theta).all(axis=1) & xp.isfinite(stack.statistics).all(axis=1)
         return stack.backend.to_host(rows)
+
+    def _whole_record(
+        self, place: int, batch_cost: float, learning_rate: float, figures: dict[str, list[Figures]]
+    ) -> EpochRecord:
+        """Of a replica that had a row in every batch, and a finite cost: the usual case, which must be quick."""
+        return EpochRecord(
+            replica=self.stack.replicas[place].number,
+            epoch=self.epoch,
+            step=int(self.stack.steps[place]),
+            learning_rate=learning_rate,
+            batch_cost=batch_cost,
+            figures={part: values[place] for part, values in figures.items() if values[place].rows},
+        )
 
     def _record(
         self, place: int, epoch: int, costs: FloatArray, rates: FloatArray, figures: dict[str, list[Figures]]
