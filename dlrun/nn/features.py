@@ -37,6 +37,20 @@ def fixed_tensors(
     return {"centres": rows[chosen].T}
 
 
+def live_features(feature_map: Any, live: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which of the map's features (M,) can differ from 0, from which columns (d,) can."""
+    if feature_map is None:
+        return live
+    if feature_map.name == "rbf":
+        return np.ones(feature_map.count, np.bool_)
+    pieces, starts = [live], np.arange(len(live))  # in the order of `_polynomial`
+    for _ in range(feature_map.degree - 1):
+        blocks = [live[j] & pieces[-1][start:] for j, start in enumerate(starts)]
+        starts = np.cumsum([0, *map(len, blocks[:-1])])
+        pieces.append(np.concatenate(blocks))
+    return np.concatenate(pieces)
+
+
 def mapped(feature_map: Any, x: Node, fixed: dict[str, Node]) -> Node:
     """φ(x) for x (R, B, d): (R, B, M)."""
     if feature_map is None:

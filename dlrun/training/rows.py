@@ -76,7 +76,7 @@ def storage_scaling(columns: FloatArray, scaled: npt.NDArray[np.bool_]) -> tuple
             distance = np.abs(values - shift[j])
             spread = np.median(distance) or distance.max()
             farthest = np.nanmax(np.abs(column - shift[j]))
-            exponent = max(np.frexp(spread)[1], np.frexp(farthest)[1] - 100)  # nothing overflows
+            exponent = max(np.frexp(spread)[1], np.frexp(farthest)[1] - 100, -1000)  # nothing overflows
             scale[j] = np.ldexp(1.0, -int(exponent)) if spread > 0 else 1.0
     return shift, scale
 

@@ -6,6 +6,7 @@ get alone: nothing but the shape of the arrays depends on who else is in the sta
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
@@ -20,6 +21,7 @@ from dlrun.backend import Array, Backend
 from dlrun.graph.elementwise import ElementwiseProgram
 from dlrun.graph.node import placeholder
 from dlrun.nn.losses import LOSSES
+from dlrun.nn.features import live_features
 from dlrun.nn.network import Architecture
 from dlrun.optim.optimizers import OPTIMIZERS, Hyperparameters
 from dlrun.optim.schedules import learning_rates
@@ -73,7 +75,7 @@ class Stack:
         self.replicas, self.normalization, self.threads = list(replicas), normalization, threads
         self.R = len(replicas)
         dtype = store.dtype
-        first = [self._first_row(r) for r in replicas] if theta is None else theta
+        first = [self._first_row(r, place) for place, r in enumerate(replicas)] if theta is None else theta
         self.theta = backend.to_device(np.stack(list(first)), dtype)
         running = net.initial_statistics()
         first_statistics = np.stack([running] * self.R) if statistics is None else statistics
@@ -85,9 +87,19 @@ class Stack:
         self.adjustment: Adjustment | Copies | None = store.adjustment(normalization)
         self._allocate(None)
 
-    def _first_row(self, replica: Replica) -> FloatArray:
-        random = generator(replica.seed, replica.stream, "initial weights")
-        return np.asarray(self.net.initial_row(replica.initialization, replica.scale, random))
+    def _first_row(self, replica: Replica, place: int) -> FloatArray:
+        """First weights. A column that is 0 in all training rows (a category that none of them has) gets weights 0,
+        and the others are drawn as if it was not there: it is known from other rows alone."""
+        net, random = self.net, generator(replica.seed, replica.stream, "initial weights")
+        live = self.normalization.scale[place] != 0
+        features = live_features(net.feature_map, live)
+        if features.all() or not live.any():
+            return np.asarray(net.initial_row(replica.initialization, replica.scale, random))
+        known = dataclasses.replace(net, inputs=int(live.sum()))
+        row = np.asarray(known.initial_row(replica.initialization, replica.scale, random))
+        W1 = np.zeros(net.slots[0].shape)
+        W1[features] = row[: known.slots[0].stop].reshape(known.slots[0].shape)
+        return np.concatenate([W1.ravel(), row[known.slots[0].stop :]])
 
     def _allocate(self, state: Mapping[str, Array] | None) -> None:
         """Gradient, optimizer and empty plan caches for the present θ."""
