@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,11 +108,12 @@ def _experiment_file(experiment: str | Path | None) -> tuple[Path, str]:
         raise ConfigError(f"{shown}: is a table, not an experiment file; should be --data {shown} --target COLUMN")
     if isinstance(experiment, Path) or "/" in shown or file.suffix == ".toml":
         return file, shown
-    for folder in (Path("experiments"), packaged_dir("experiments")):
-        if (folder / f"{shown}.toml").is_file():
-            return folder / f"{shown}.toml", shown
-    if file.exists():
-        return file, shown
+    with suppress(OSError, ValueError):  # no file can have this name, and so none has it
+        for folder in (Path("experiments"), packaged_dir("experiments")):
+            if (folder / f"{shown}.toml").is_file():
+                return folder / f"{shown}.toml", shown
+        if file.exists():
+            return file, shown
     raise ConfigError(_no_such_experiment(shown))
 
 

@@ -110,18 +110,13 @@ def claim_run_folder(
             raise RunError("--resume needs --out DIR, the folder of the run to go on with")
         return RunFolder(_next_folder(root / folder_name(name), command), made=True)
     made = _make(out)
+    if not made and not (out / LOCK).exists():
+        _check(out, overwrite=overwrite, resume=resume)  # no run's folder: not even a lock is left in it
     folder = RunFolder(out, made=made)
     try:
-        if resume:
-            _check_resumable(out)
-        elif overwrite:
+        _check(out, overwrite=overwrite, resume=resume)
+        if overwrite and not resume:
             _clear(out)
-        elif contents := _contents(out):
-            raise RunError(
-                f"{out}: the folder is not empty (it holds {', '.join(contents[:3])}"
-                f"{', …' if len(contents) > 3 else ''}); "
-                "give --overwrite to replace the run in it, or another --out"
-            )
     except BaseException:
         folder.close()
         raise
@@ -136,7 +131,7 @@ def folder_name(name: str) -> str:
 
 def _next_folder(parent: Path, command: str) -> Path:
     parent.mkdir(parents=True, exist_ok=True)
-    pattern = re.compile(re.escape(command) + "-([0-9]+)")
+    pattern = re.compile(re.escape(command) + "-([0-9]{1,9})")
     taken = [int(match[1]) for entry in parent.iterdir() if (match := pattern.fullmatch(entry.name))]
     number = max(taken, default=0)
     while True:
@@ -174,9 +169,17 @@ def _contents(path: Path) -> list[str]:
     return sorted(entry.name for entry in path.iterdir() if entry.name != LOCK)
 
 
-def _check_resumable(path: Path) -> None:
-    if not (path / "config.toml").is_file():
-        raise RunError(f"{path}: no run to resume: there is no config.toml in this folder")
+def _check(path: Path, *, overwrite: bool, resume: bool) -> None:
+    """RunError where there is nothing to resume, or something in the way."""
+    if resume:
+        if not (path / "config.toml").is_file():
+            raise RunError(f"{path}: no run to resume: there is no config.toml in this folder")
+    elif not overwrite and (contents := _contents(path)):
+        raise RunError(
+            f"{path}: the folder is not empty (it holds {', '.join(contents[:3])}"
+            f"{', …' if len(contents) > 3 else ''}); "
+            "give --overwrite to replace the run in it, or another --out"
+        )
 
 
 def _locked(path: Path) -> BaseFileLock:
