@@ -27,7 +27,7 @@ TOGETHER = ("cost", "error", "folds", "reliability", "predicted")
 
 def report_page(sources: Sequence[Source], *, title: str | None = None, verdicts: Sequence[str] = ()) -> str:
     """The page. `verdicts` are sentences on how the runs compare."""
-    names = ", ".join(dict.fromkeys(str(source.summary.get("name") or source.name) for source in sources))
+    names = ", ".join(dict.fromkeys(str(source.summary.get("name") or source.called) for source in sources))
     heading = title or (f"{names}: {sources[0].command}" if len(sources) == 1 else f"{len(sources)} runs: {names}")
     parts: list[Markup] = []
     if len(sources) > 1:
@@ -50,7 +50,7 @@ def report_page(sources: Sequence[Source], *, title: str | None = None, verdicts
 def _contents(sources: Sequence[Source]) -> Markup:
     if len(sources) == 1:
         return Markup()
-    links = [("#together", "Beside each other"), *((f"#run-{i}", source.name) for i, source in enumerate(sources))]
+    links = [("#together", "Beside each other"), *((f"#run-{i}", source.called) for i, source in enumerate(sources))]
     return tag("nav", tag("ul", *(tag("li", tag("a", isolated(text), href=to)) for to, text in links)))
 
 
@@ -79,7 +79,7 @@ def _run(source: Source, index: int, *, several: bool) -> Markup:
     kinds = [kind for kind in fitting(source) if kind != "learning_rate" or _changes(source)]
     return tag(
         "section",
-        tag("h2", isolated(source.name if several else "What was run")),
+        tag("h2", isolated(source.called if several else "What was run")),
         facts(_facts(source)),
         *warnings,
         *map(html_table, figures_tables(source)),
@@ -117,6 +117,7 @@ def _facts(source: Source) -> list[tuple[str, Any]]:
         ("seconds", summary.get("seconds")),
         ("device", f"{device}, {threads} thread{'' if threads == 1 else 's'}" if threads else device),
         ("folder", source.path),
+        ("to run it again", summary.get("again")),
     ]
 
 

@@ -24,7 +24,7 @@ def verdicts(sources: Sequence[Source]) -> list[str]:
 def losses_of(source: Source) -> RunLosses:
     """The loss of every test row, fold by fold: 0 or 1 for classes, the squared error for numbers."""
     if source.command not in COMMANDS:
-        raise RunError(f"{source.name} is a run of `dlrun {source.command}`, which leaves no errors of folds to pair")
+        raise RunError(f"{source.called} is a run of `dlrun {source.command}`, which leaves no errors of folds to pair")
     summary, answers, folds = source.summary, source.table("predictions.csv"), source.table("folds.csv")
     if summary.get("task") not in ("classification", "regression"):
         raise RunError(f"{source.path}: summary.json does not tell the task")
@@ -42,7 +42,7 @@ def losses_of(source: Source) -> RunLosses:
         chosen = np.flatnonzero((place == division).all(axis=1))
         parts.append(losses[chosen[np.argsort(rows[chosen], kind="stable")]])
     return RunLosses(
-        name=source.name,
+        name=source.called,
         task=task,
         data_hash=str(summary.get("data_hash")),
         split_hash=str(summary.get("split_hash")),

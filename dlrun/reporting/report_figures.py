@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.reporting.plots.source import Source
+from dlrun.reporting.resampling_report import bootstrap_table, scheme_text
 from dlrun.reporting.tables import Column, Table
 from dlrun.reporting.train_report import ERROR_NAMES, PARTS, shown
-
-ESTIMATES = {"apparent": "apparent", "oob": "out of bag", "632": ".632", "632plus": ".632+"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +46,17 @@ def headline(source: Source) -> Headline:
             measured=measured, error=_number(told.get("mean")), low=low, high=high, baseline=other, baseline_kind=kind
         )
     if source.command == "bootstrap":
-        value, low, high = estimate(_mapping(summary.get("estimates")).get("632plus"))
-        return Headline(measured=".632+", error=value, low=low, high=high, baseline=other, baseline_kind=kind)
+        told = _mapping(_mapping(summary.get("estimates")).get("632plus"))
+        beside = _mapping(_mapping(_mapping(summary.get("baseline")).get("estimates")).get("632plus"))
+        low, high = _number(told.get("ci_low")), _number(told.get("ci_high"))
+        return Headline(
+            measured=".632+",
+            error=_number(told.get("value")),
+            low=low,
+            high=high,
+            baseline=_number(beside.get("value")),
+            baseline_kind=kind,
+        )
     if source.command == "tune":
         test, best = _mapping(summary.get("test")), _mapping(summary.get("best"))
         if _number(test.get("error")) is not None:
@@ -56,14 +64,6 @@ def headline(source: Source) -> Headline:
         score = _number(best.get("score"))
         return Headline(measured="best trial, as scored", error=score, baseline=other, baseline_kind=kind)
     return Headline(measured="", baseline=other, baseline_kind=kind)
-
-
-def estimate(told: Any) -> tuple[float | None, float | None, float | None]:
-    """Value and interval of an estimate, which a summary holds as a number or as an object."""
-    if isinstance(told, Mapping):
-        value = next((told[key] for key in ("value", "error", "estimate") if key in told), None)
-        return _number(value), _number(told.get("ci_low")), _number(told.get("ci_high"))
-    return _number(told), None, None
 
 
 def figures_tables(source: Source) -> list[Table]:
@@ -87,7 +87,7 @@ def figures_tables(source: Source) -> list[Table]:
 def warnings_of(source: Source) -> list[str]:
     """What a reader must not miss."""
     summary = source.summary
-    found = [str(each) for each in summary.get("warnings") or []]
+    found = _told(summary)
     if summary.get("status") == "diverged":
         found.insert(0, f"The training diverged: {summary.get('reason')}.")
     if summary.get("passed") is False:
@@ -112,49 +112,54 @@ def _train(source: Source) -> list[Table]:
         return []
     table = train_table(source.summary, Path(source.path))
     table.title = "Figures"
-    table.footnotes = [note for note in table.footnotes if not note.startswith(("Files:", "The model does not beat"))]
-    return [table]
+    return [_without(table, source.summary)]
 
 
 def _folds(source: Source) -> list[Table]:
-    error = _error_name(source.summary)
-    told = source.summary["error"]
-    table = Table(title="Error", columns=["over", *(Column(c, "right") for c in (error, "95 % from", "to", "std"))])
-    ends = (shown(_number(told.get("ci_low"))), shown(_number(told.get("ci_high"))))
-    table.add("the test parts, mean", shown(told["mean"]), *ends, shown(_number(told.get("std"))))
-    table.add("all predictions, pooled", shown(_number(told.get("pooled"))), None, None, None)
-    return [_with_baseline(table, source.summary, 5)]
+    """The estimate beside the baseline's."""
+    summary = source.summary
+    model, other = summary["error"], summary["baseline"]["error"]
+    table = Table(
+        title=f"Error: {scheme_text(summary['scheme'])}",
+        columns=[_error_name(summary), Column(str(summary["model"]), "right"), Column(_baseline(summary)[0], "right")],
+    )
+    for name, key in (("mean", "mean"), ("standard deviation", "std"), ("pooled over predictions", "pooled")):
+        table.add(name, *(_rounded(_number(each.get(key))) for each in (model, other)))
+    table.add("interval", *(_between(_number(each["ci_low"]), _number(each["ci_high"])) for each in (model, other)))
+    if summary.get("interval"):
+        table.footnotes.append(f"Interval of {100 * summary['confidence']:g} %: {summary['interval']}.")
+    return [table]
+
+
+def _rounded(value: float | None) -> float | None:
+    """Without the last digits, in which the spread of equal numbers is not quite 0."""
+    return None if value is None else shown(round(value, 12))
+
+
+def _between(low: float | None, high: float | None) -> str | None:
+    return None if low is None or high is None else f"{shown(low):g} to {shown(high):g}"
 
 
 def _bootstrap(source: Source) -> list[Table]:
-    error = _error_name(source.summary)
-    table = Table(title="Estimates", columns=["estimate", *(Column(c, "right") for c in (error, "95 % from", "to"))])
-    estimates = source.summary["estimates"]
-    for key in [*ESTIMATES, *(key for key in estimates if key not in ESTIMATES)]:
-        if key in estimates:
-            value, low, high = estimate(estimates[key])
-            if value is not None:
-                table.add(ESTIMATES.get(key, key), shown(value), shown(low), shown(high))
-    return [_with_baseline(table, source.summary, 4)]
+    return [_without(bootstrap_table(source.summary, Path(source.path)), source.summary)]
 
 
-def _with_baseline(table: Table, summary: Mapping[str, Any], width: int) -> Table:
-    kind, error = _baseline(summary)
-    if error is not None:
-        table.add(f"{kind} baseline", shown(error), *[None] * (width - 2))
+def _without(table: Table, summary: Mapping[str, Any]) -> Table:
+    """A command's own table without the notes that stand elsewhere on the page."""
+    told = {each.rstrip(".").lower() for each in _told(summary)}
+    table.footnotes = [
+        note
+        for note in table.footnotes
+        if not note.startswith(("Files:", "Warning:", "The model does not beat"))
+        and note.rstrip(".").lower() not in told
+    ]
     return table
 
 
 def _tune(source: Source) -> list[Table]:
     from dlrun.reporting.tune_report import tune_tables
 
-    tables = tune_tables(source.summary, Path(source.path))
-    told = {str(each).rstrip(".").lower() for each in source.summary.get("warnings") or []}
-    for table in tables:
-        table.footnotes = [
-            note for note in table.footnotes if not note.startswith("Files:") and note.rstrip(".").lower() not in told
-        ]
-    return tables
+    return [_without(table, source.summary) for table in tune_tables(source.summary, Path(source.path))]
 
 
 def _gradcheck(source: Source) -> list[Table]:
@@ -217,7 +222,7 @@ def comparison_table(sources: Sequence[Source]) -> Table:
         figures = (shown(top.error), shown(top.low), shown(top.high), shown(top.baseline))
         known = (_number(summary.get("parameters")), _number(summary.get("seconds")))
         table.add(
-            source.name,
+            source.called,
             str(summary.get("name") or ""),
             source.command,
             top.measured or None,
@@ -229,6 +234,12 @@ def comparison_table(sources: Sequence[Source]) -> Table:
 
 
 # -- reading summaries -----------------------------------------------------------------------------
+
+
+def _told(summary: Mapping[str, Any]) -> list[str]:
+    """The warnings that the command gave."""
+    told = summary.get("warnings")
+    return [str(each) for each in told] if isinstance(told, list) else []
 
 
 def _error_name(summary: Mapping[str, Any]) -> str:

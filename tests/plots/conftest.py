@@ -16,7 +16,6 @@ from dlrun.reporting.csv_files import CsvFile
 from dlrun.reporting.plots.kinds import Options
 from dlrun.reporting.plots.picture import drawn
 from dlrun.reporting.plots.source import Source, open_source
-from dlrun.reporting.plots.style import to_bytes
 
 
 @pytest.fixture
@@ -37,13 +36,13 @@ def make_run(tmp_path: Path) -> MakeRun:
 
 @pytest.fixture
 def draw() -> Draw:
-    """Draws a kind from folders and saves it once, which is when matplotlib warns."""
+    """Draws a kind from folders and lays it out, which is when matplotlib warns."""
 
     @contextmanager
     def call(kind: str, *folders: Path, **options: Any) -> Iterator[Figure]:
         sources: list[Source] = [open_source(folder) for folder in folders]
         with drawn(kind, sources, Options(**options)) as figure:
-            to_bytes(figure, "png")
+            figure.draw_without_rendering()
             yield figure
 
     return call

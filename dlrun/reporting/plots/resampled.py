@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+BINS = 24
 # The estimates of a bootstrap in the order of the texts, with a colour and a line each.
 ESTIMATES = {
     "apparent": ("apparent", ORANGE, ":"),
@@ -56,7 +57,7 @@ def draw_folds(figure: Figure, sources: Sequence[Source], options: Options) -> N
     axes.grid(False, axis="x")
     axes.set_ylabel(error_label(sources))
     if axes.get_ylim()[0] < 0:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(bottom=-0.025 * axes.get_ylim()[1])  # no error is below 0, and a point at 0 is to be seen whole
     several = f"errors of the folds of {len(sources)} runs"
     axes.set_title(options.title or (f"{sources[0].title}: errors of the folds" if len(sources) == 1 else several))
     legend(axes)
@@ -107,15 +108,12 @@ def draw_bootstrap(figure: Figure, sources: Sequence[Source], options: Options) 
     if not sample.size:
         raise RunError(f"{source.path}: replicates.csv holds no finite oob_error: every sample diverged")
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.1])
-    axes.hist(
-        sample, bins="auto" if np.ptp(sample) > 0 else 1, color=SKY, alpha=0.6, label="out-of-bag error of each sample"
-    )
-    if "train_error" in table:
-        trained = table.numbers("train_error")
-        trained = trained[np.isfinite(trained)]
-        if trained.size:
-            few = "auto" if np.ptp(trained) > 0 else 1
-            axes.hist(trained, bins=few, histtype="step", color=PURPLE, lw=1.3, label="training error of each sample")
+    trained = table.numbers("train_error") if "train_error" in table else np.zeros(0)
+    trained = trained[np.isfinite(trained)]
+    edges = np.histogram_bin_edges(np.concatenate([sample, trained]), bins=BINS).tolist()
+    axes.hist(sample, bins=edges, color=SKY, alpha=0.6, label="out-of-bag error of each sample")
+    if trained.size:
+        axes.hist(trained, bins=edges, histtype="step", color=PURPLE, lw=1.3, label="training error of each sample")
     estimates = source.summary.get("estimates") or {}
     told = [(key, *ESTIMATES[key]) for key in ESTIMATES if key in estimates]
     for row, (key, name, shade, style) in enumerate(told):
@@ -135,8 +133,7 @@ def draw_bootstrap(figure: Figure, sources: Sequence[Source], options: Options) 
 
 
 def _estimate(told: Any) -> tuple[float | None, float | None, float | None]:
-    """Value and interval of an estimate, which the summary holds as a number or as an object."""
+    """An estimate's value and percentile interval."""
     if isinstance(told, Mapping):
-        value = next((told[key] for key in ("value", "error", "estimate") if key in told), None)
-        return value, told.get("ci_low"), told.get("ci_high")
+        return told.get("value"), told.get("ci_low"), told.get("ci_high")
     return told, None, None

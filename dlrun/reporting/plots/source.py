@@ -76,13 +76,20 @@ class Columns:
 
 @dataclass(frozen=True)
 class Source:
-    """One run. `command` and `summary` are those of summary.json, empty for a CSV file by itself."""
+    """One run. `command` and `summary` are those of summary.json, empty for a CSV file by itself.
+
+    called, name  what it is called among several: as it was given, and as it may stand in a picture
+    """
 
     path: Path
-    name: str
+    called: str
     command: str = ""
     summary: Mapping[str, Any] = field(default_factory=dict)
     alone: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return label(self.called)
 
     @property
     def is_folder(self) -> bool:
@@ -125,7 +132,7 @@ def open_source(path: Path, name: str | None = None) -> Source:
 
     `name` is what it is called among several; left out, its path.
     """
-    called = label(name if name is not None else path)
+    called = str(path) if name is None else name
     if path.is_file():
         if path.suffix.lower() != ".csv":
             raise RunError(f"{path}: should be the folder of a run, or a .csv file that a command of dlrun wrote")
