@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlrun.cli.options import DebugOption, Device, DeviceOption, JsonOption, QuietOption, RunArgument
+from dlrun.cli.options import (
+    DebugOption,
+    Device,
+    DeviceOption,
+    JsonOption,
+    QuietOption,
+    RunArgument,
+    RunCodeOption,
+)
 from dlrun.errors import RunError
 
 if TYPE_CHECKING:
@@ -35,6 +43,7 @@ def command(
             show_default=False,
         ),
     ] = None,
+    run_code: RunCodeOption = False,
     device: DeviceOption = Device.AUTO,
     quiet: QuietOption = False,
     json: JsonOption = False,
@@ -51,7 +60,7 @@ def command(
     from dlrun.training.threads import computing_threads
 
     output = Output(quiet=quiet, json=json)
-    stored = open_run(run)
+    stored = open_run(run, run_code=run_code)
     backend = select_backend(device.value)
     with computing_threads(int(stored.summary.get("threads") or 1)), backend.quiet():
         if data is None:

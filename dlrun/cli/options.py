@@ -87,6 +87,14 @@ PreflightOption = Annotated[
     bool,
     typer.Option("--preflight", help="Check the gradient first, and do not train if it is wrong.", show_default=False),
 ]
+RunCodeOption = Annotated[
+    bool,
+    typer.Option(
+        "--run-code",
+        help="Load the Python functions (model.cost, model.activation) that the run's config.toml names.",
+        show_default=False,
+    ),
+]
 QuietOption = Annotated[
     bool,
     typer.Option("--quiet", help="No progress bar, no notes; only what was asked for.", show_default=False),

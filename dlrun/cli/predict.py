@@ -16,6 +16,7 @@ from dlrun.cli.options import (
     OverwriteOption,
     QuietOption,
     RunArgument,
+    RunCodeOption,
 )
 from dlrun.errors import RunError
 
@@ -30,6 +31,7 @@ def command(
         typer.Option("--out", metavar="FILE.csv", help="Where to; left out, standard output.", show_default=False),
     ] = None,
     overwrite: OverwriteOption = False,
+    run_code: RunCodeOption = False,
     device: DeviceOption = Device.AUTO,
     quiet: QuietOption = False,
     json: JsonOption = False,
@@ -46,7 +48,7 @@ def command(
     from dlrun.reporting.predictions import prediction_columns, prediction_rows
 
     _refuse_existing(out, overwrite)
-    model = open_model(run)
+    model = open_model(run, run_code=run_code)
     table = read_like_training(model, data)
     classes = model.preprocessing.classes
     answers = answers_for(model, table, select_backend(device.value))

@@ -25,7 +25,7 @@ def reopened(stored: StoredRun, backend: Backend) -> tuple[TrainRun, str]:
     still = experiment.training.model_copy(update={"epochs": 0, "early_stopping": None, "init_from": None})
     experiment = experiment.model_copy(update={"training": still})
     dataset = load_dataset(experiment.data, task=experiment.task, folder=loaded.folder, seed=experiment.seed)
-    problem = Problem(experiment, dataset)
+    problem = Problem(experiment, dataset, run_code=stored.run_code)
     changed = ""
     if dataset.hash != stored.summary.get("data_hash"):
         changed = (

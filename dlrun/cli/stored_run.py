@@ -23,10 +23,14 @@ class StoredRun:
     folder: Path
     summary: dict[str, Any]
     model: TrainedModel
+    run_code: bool = False
 
 
-def open_run(folder: Path) -> StoredRun:
-    """The run of `dlrun train` in this folder. RunError says what the folder lacks."""
+def open_run(folder: Path, *, run_code: bool = False) -> StoredRun:
+    """The run of `dlrun train` in this folder. RunError says what the folder lacks.
+
+    A folder may come from anybody: the Python functions that its config.toml names are loaded with `run_code` alone.
+    """
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "there is no such folder"
         raise RunError(f"{folder}: {what}; should be the folder of a run of `dlrun train`")
@@ -35,16 +39,32 @@ def open_run(folder: Path) -> StoredRun:
         raise RunError(f"{folder}: a run of `dlrun {summary.get('command')}`, which leaves no model; train one")
     if summary.get("status") == "diverged":
         raise RunError(f"{folder}: this training diverged and left no model ({summary.get('reason')})")
-    return StoredRun(folder, summary, _load(folder / MODEL))
+    model = _load(folder / MODEL)
+    return StoredRun(folder, summary, _with_functions(model, folder) if run_code else model, run_code)
 
 
-def open_model(path: Path) -> TrainedModel:
+def _with_functions(model: TrainedModel, folder: Path) -> TrainedModel:
+    """The model with the user's own functions, where the run has any."""
+    from dataclasses import replace
+
+    from dlrun.config import load_experiment
+    from dlrun.nn.user_functions import is_function, load_functions
+
+    chosen = load_experiment(folder / "config.toml").experiment.model
+    if model.net is None:
+        return model
+    activation = chosen.activation if is_function(chosen.activation) else None
+    functions = load_functions(cost=chosen.cost, activation=activation)
+    return replace(model, net=replace(model.net, functions=functions))
+
+
+def open_model(path: Path, *, run_code: bool = False) -> TrainedModel:
     """The model of a run's folder, or of a model file given by itself."""
     if path.is_file():
         return _load(path)
     if path.is_dir() and not (path / SUMMARY).exists() and (path / MODEL).exists():
         return _load(path / MODEL)  # a model that was copied out of its run
-    return open_run(path).model
+    return open_run(path, run_code=run_code).model
 
 
 def _load(path: Path) -> TrainedModel:

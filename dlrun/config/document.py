@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,9 @@ _NAMED_TABLES = (("optimizer", "decay"), ("model", "feature_map"))
 # Keys whose values are paths where they look like one (data.source) or always (training.init_from).
 _SOURCE = ("data", "source")
 _INIT_FROM = ("training", "init_from")
+# Keys that may name a Python function, "file.py:function".
+_FUNCTIONS = (("model", "cost"), ("model", "activation"))
+_FUNCTION = re.compile(r"(.+\.py)(:[A-Za-z_][A-Za-z0-9_]*)")
 
 
 class NotATableError(Exception):
@@ -69,7 +73,7 @@ def anchor_paths(document: dict[str, Any], folder: Path) -> None:
 
     Done once where a text enters, so that the resolved experiment means the same from any folder.
     """
-    for path in (_SOURCE, _INIT_FROM):
+    for path in (_SOURCE, _INIT_FROM, *_FUNCTIONS):
         value = find(document, path)
         if value is not MISSING:
             set_value(document, path, _anchored(value, path, folder))
@@ -81,6 +85,9 @@ def anchor_paths(document: dict[str, Any], folder: Path) -> None:
 def _anchored(value: Any, path: tuple[str, ...], folder: Path) -> Any:
     if not isinstance(value, str) or not value or "\0" in value or (path == _SOURCE and not is_path(value)):
         return value  # no path, or no valid text, which the schema will say
+    if path in _FUNCTIONS:
+        match = _FUNCTION.fullmatch(value)
+        return _anchored(match[1], _INIT_FROM, folder) + match[2] if match else value
     try:
         full = folder.absolute() / Path(value).expanduser()
     except RuntimeError:  # "~nobody" with no such user: leave it to whoever opens the file

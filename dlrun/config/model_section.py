@@ -22,6 +22,19 @@ Loss = Literal[
     "huber",
 ]
 
+# A user's own function in Python, as the file and the name in it.
+FUNCTION = r"^.+\.py:[A-Za-z_][A-Za-z0-9_]*$"
+Function = Annotated[str, Field(pattern=FUNCTION), Allowed('"file.py:function"')]
+Activation = Annotated[
+    Literal["relu", "leaky_relu", "tanh", "sigmoid", "identity"] | Annotated[str, Field(pattern=FUNCTION)],
+    Allowed('one of "relu", "leaky_relu", "tanh", "sigmoid", "identity", or "file.py:function"'),
+]
+Scale = Annotated[
+    Positive | Annotated[tuple[Positive, ...], Field(min_length=1)],
+    as_tuple,
+    Allowed("a number > 0, or a list of them"),
+]
+
 Width = Annotated[int, Field(ge=1, le=WIDTH_LIMIT)]
 Widths = Annotated[
     tuple[Width, ...],
@@ -69,15 +82,18 @@ class ModelConfig(Section):
         default=(64, 32),
         description="units of each hidden layer; [] is linear, logistic or softmax regression",
     )
-    activation: Literal["relu", "leaky_relu", "tanh", "sigmoid", "identity"] = Field(
-        default="relu", description="of the hidden layers"
+    activation: Activation = Field(
+        default="relu", description="of the hidden layers; a function of your own takes z and gives a"
     )
-    initialization: Literal["he", "xavier", "glorot", "zeros", "normal"] = Field(
+    initialization: Literal["he", "xavier", "glorot", "zeros", "normal", "diagonal"] = Field(
         default="he",
         description="variance of the first weights: he 2/n_in, xavier 1/n_in, glorot 2/(n_in+n_out), "
-        "normal scale², zeros 0; biases start at 0",
+        "normal scale², zeros 0; diagonal: no chance, but scale on the diagonal; biases start at 0",
     )
-    scale: Positive = Field(default=0.01, description='standard deviation of initialization = "normal"')
+    scale: Scale = Field(
+        default=0.01,
+        description='standard deviation of initialization = "normal"; the diagonal of "diagonal", repeated as needed',
+    )
     bias: bool = Field(default=True, description="whether layers have a bias b")
     batch_norm: bool = Field(default=False, description="batch normalization in every hidden layer")
     batch_norm_momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
@@ -91,8 +107,29 @@ class ModelConfig(Section):
         description="left out: binary_cross_entropy for 2 classes, cross_entropy for more, "
         "squared_error for regression; sum_… adds over rows where the others take the mean",
     )
+    cost: Function | None = Field(
+        default=None,
+        description="a cost of your own in place of loss: a function of z and y that gives a loss per row",
+    )
     dtype: Literal["float32", "float64"] = Field(default="float32", description="precision of the arithmetic")
     feature_map: FeatureMapConfig | None = Field(default=None, description="a map φ(x) in front")
+
+    @model_validator(mode="after")
+    def _one_cost_and_one_scale(self) -> ModelConfig:
+        problems = []
+        if self.cost is not None and self.loss is not None:
+            problems.append((("cost",), f'stands in place of model.loss = "{self.loss}"; should be one of the two'))
+        if isinstance(self.scale, tuple) and self.initialization != "diagonal":
+            problems.append(
+                (
+                    ("scale",),
+                    f'should be one number: only initialization = "diagonal" takes a list, '
+                    f'and this is "{self.initialization}"',
+                )
+            )
+        if problems:
+            raise fault(*problems)
+        return self
 
     @model_validator(mode="after")
     def _one_keep_prob_per_layer(self) -> ModelConfig:

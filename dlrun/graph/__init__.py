@@ -49,7 +49,7 @@ from dlrun.graph.arithmetic import power as pow
 from dlrun.graph.arithmetic import rounded as round
 from dlrun.graph.arithmetic import subtract as sub
 from dlrun.graph.gradients import gradients
-from dlrun.graph.node import OPS, Node, constant, name_scope, placeholder, variable
+from dlrun.graph.node import OPS, Node, Op, apply, constant, name_scope, placeholder, register, variable
 from dlrun.graph.picture import picture
 from dlrun.graph.plan import Plan
 from dlrun.graph.reductions import (
@@ -68,11 +68,13 @@ __all__ = [
     "OPS",
     "Action",
     "Node",
+    "Op",
     "Plan",
     "Session",
     "abs",
     "add",
     "affine",
+    "apply",
     "cast",
     "concatenate",
     "constant",
@@ -102,6 +104,7 @@ __all__ = [
     "reduce_min",
     "reduce_prod",
     "reduce_sum",
+    "register",
     "relu",
     "reshape",
     "round",

@@ -6,8 +6,8 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
-from dlrun.nn.activations import ACTIVATIONS
-from dlrun.nn.losses import LOSSES
+from dlrun.nn.activations import ACTIVATIONS, CUSTOM
+from dlrun.nn.losses import CUSTOM_LOSSES, LOSSES
 from dlrun.nn.network import Architecture
 
 _MAP_KEYS = {"polynomial": ("name", "degree"), "rbf": ("name", "count", "gamma")}
@@ -32,8 +32,8 @@ def from_description(described: Any) -> Architecture:
     if unknown:
         raise ValueError(f"the architecture lacks or adds {', '.join(sorted(map(str, unknown)))}")
     for key, choices in (
-        ("loss", LOSSES),
-        ("activation", ACTIVATIONS),
+        ("loss", {**LOSSES, **CUSTOM_LOSSES}),
+        ("activation", (*ACTIVATIONS, CUSTOM)),
         ("dtype", ("float32", "float64")),
         ("bias", (True, False)),
         ("batch_norm", (True, False)),

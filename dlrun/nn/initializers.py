@@ -6,6 +6,9 @@
     normal  scale²            small or large random, as `model.scale` says
     zeros   0                 every unit of a layer stays equal to the others: symmetry is never broken
 
+    diagonal is not random: W is 0 but on its diagonal, which holds `model.scale`, repeated as needed; through L linear
+    layers with diag(1.5, 0.5) one unit grows as 1.5^L and the other shrinks as 0.5^L
+
 Biases start at 0, batch normalization's γ at 1 and β at 0.
 """
 
@@ -28,8 +31,18 @@ STANDARD_DEVIATIONS: dict[str, Callable[[int, int, float], float]] = {
 
 
 def initial_weights(
-    name: str, fan_in: int, fan_out: int, *, random: np.random.Generator, scale: float = 0.01
+    name: str,
+    fan_in: int,
+    fan_out: int,
+    *,
+    random: np.random.Generator,
+    scale: float | tuple[float, ...] = 0.01,
 ) -> FloatArray:
-    """W (fan_in, fan_out) ~ N(0, σ²), drawn in float64 so that both precisions start alike."""
+    """W (fan_in, fan_out) ~ N(0, σ²), drawn in float64 so that both precisions start alike; or a diagonal matrix."""
+    if name == "diagonal":
+        W = np.zeros((fan_in, fan_out))
+        np.fill_diagonal(W, np.resize(scale, min(fan_in, fan_out)))
+        return W
+    assert not isinstance(scale, tuple)
     deviation = STANDARD_DEVIATIONS[name](fan_in, fan_out, scale)
     return random.standard_normal((fan_in, fan_out)) * deviation

@@ -20,10 +20,11 @@ from dlrun.graph.gradients import gradients
 from dlrun.graph.node import Node, constant, name_scope, placeholder
 from dlrun.graph.reductions import affine, matmul, reduce_sum
 from dlrun.graph.shaping import pack
-from dlrun.nn.activations import ACTIVATIONS
+from dlrun.nn.activations import activation_named
 from dlrun.nn.features import feature_count, fixed_tensors, mapped
 from dlrun.nn.initializers import initial_weights
-from dlrun.nn.losses import LOSSES
+from dlrun.nn.losses import loss_named
+from dlrun.nn.user_functions import UserFunctions
 
 BATCH_NORM_EPSILON = 1e-5
 
@@ -56,6 +57,7 @@ class Architecture:
     l2: bool = False
     l1: bool = False
     feature_map: Any = None
+    functions: UserFunctions | None = None  # a user's own cost and activation
     dtype: str = "float32"
 
     @cached_property
@@ -123,7 +125,7 @@ class Architecture:
             start += width
         return views
 
-    def initial_row(self, initialization: str, scale: float, random: np.random.Generator) -> Any:
+    def initial_row(self, initialization: str, scale: float | tuple[float, ...], random: np.random.Generator) -> Any:
         """A first row of θ (P,), float64: weights by `initialization`, biases 0, γ 1, β 0."""
         row = np.zeros(self.parameters)
         for slot in self.slots:
@@ -165,7 +167,9 @@ class NetworkGraph:
         self.batch_statistics: dict[str, Node] = {}  # μ and σ² of the batch, (R, 1, n)
         self.layers: list[tuple[Node, Node]] = []  # z and a of each hidden layer
         self.z = self._forward()
-        loss = LOSSES[net.loss]
+        loss = loss_named(net.loss)
+        if net.functions is not None:
+            loss = net.functions.loss(loss)
         with name_scope("loss"):
             of_rows = constant(1, net.dtype) if even else self._leaf("present", R, B, 1) if not loss.mean else None
             self.cost = loss.of_batch(self.z, self.y, self.weight if loss.mean or of_rows is None else of_rows)
@@ -185,12 +189,14 @@ class NetworkGraph:
         if net.feature_map is not None and net.feature_map.name == "rbf":
             fixed["centres"] = self._leaf("centres", R, net.inputs, net.widths[0])
         a = mapped(net.feature_map, plain, fixed)
+        own = net.functions.activation if net.functions is not None else None
+        activation = own or activation_named(net.activation)
         for layer, width in enumerate(net.hidden, start=1):
             with name_scope(f"layer{layer}"):
                 z = self._linear(a, layer)
                 if net.batch_norm:
                     z = self._normalized(z, layer, width)
-                a = ACTIVATIONS[net.activation](z)
+                a = activation(z)
                 self.layers.append((z, a))
                 if self._training and net.dropout and net.dropout[layer - 1]:
                     a = a * self._leaf(f"mask{layer}", R, B, width)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from dlrun.backend import Array
 from dlrun.graph.plan import Plan
-from dlrun.nn.losses import LOSSES
+from dlrun.nn.losses import loss_named
 from dlrun.nn.network import NetworkGraph
 from dlrun.records import Figures
 from dlrun.training.rows import BatchBuffer, batch_index
@@ -80,7 +80,7 @@ class Evaluator:
         if n == 0:
             return Figures(0, float("nan"), float("nan"))
         mean = cost / n if stack.mean_loss else cost
-        if LOSSES[stack.net.loss].task == "classification":
+        if loss_named(stack.net.loss).task == "classification":
             return Figures(n, mean + extra, wrong / n)
         spread = float(stack.normalization.y_scale[r, 0])
         return Figures(n, mean + extra, float(np.sqrt(wrong / n)) / spread)
@@ -92,7 +92,7 @@ class Evaluator:
 
     def _wrong(self) -> Array:
         """1 for a wrong answer and 0 for a right one, or the squared error, of each row (R, B)."""
-        loss, xp, y = LOSSES[self._stack.net.loss], self._stack.backend.xp, self._buffer.y
+        loss, xp, y = loss_named(self._stack.net.loss), self._stack.backend.xp, self._buffer.y
         if loss.task == "regression":
             return xp.square(self._z - y).sum(axis=-1)
         if loss.one_output:
@@ -128,7 +128,7 @@ class Evaluator:
         return [self._answers(r, z[r, : len(rows)]) for r, rows in enumerate(parts)]
 
     def _answers(self, r: int, z: FloatArray) -> FloatArray:
-        loss = LOSSES[self._stack.net.loss]
+        loss = loss_named(self._stack.net.loss)
         if loss.task == "regression":
             scaling = self._stack.normalization
             return np.asarray(z / scaling.y_scale[r] + scaling.y_shift[r])

@@ -23,7 +23,7 @@ from dlrun.data.preprocessing import Preprocessing
 from dlrun.errors import RunError
 from dlrun.nn.baselines import BASELINES, baseline_answers
 from dlrun.nn.description import describe, from_description
-from dlrun.nn.losses import LOSSES
+from dlrun.nn.losses import loss_named
 from dlrun.nn.network import Architecture
 from dlrun.training.evaluation import Evaluator
 from dlrun.training.replica import Replica
@@ -187,7 +187,7 @@ def _network(
 
 def _check_fit(net: Architecture, preprocessing: Preprocessing) -> None:
     """The network's ends against what the preprocessing gives and asks for."""
-    loss, classes = LOSSES[net.loss], len(preprocessing.classes)
+    loss, classes = loss_named(net.loss), len(preprocessing.classes)
     outputs = 1 if loss.one_output or not classes else classes
     fits = (
         loss.task == preprocessing.task

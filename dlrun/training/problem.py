@@ -14,8 +14,10 @@ from dlrun.backend import Backend
 from dlrun.data.dataset import Dataset
 from dlrun.data.scaling import fit_scalings
 from dlrun.errors import ConfigError
-from dlrun.nn.losses import LOSSES, default_loss
+from dlrun.nn.activations import CUSTOM as CUSTOM_ACTIVATION
+from dlrun.nn.losses import LOSSES, default_loss, loss_named
 from dlrun.nn.network import Architecture
+from dlrun.nn.user_functions import UserFunctions, is_function, load_functions
 from dlrun.rng import generator
 from dlrun.training.replica import Replica, no_rows
 from dlrun.training.rows import Normalization, RowStore, one_hot_targets, storage_scaling
@@ -34,10 +36,11 @@ class Problem:
 
     experiment: Experiment
     dataset: Dataset
+    run_code: bool = True  # whether the Python functions that the experiment names may be loaded
 
     def __post_init__(self) -> None:
         model, data = self.experiment.model, self.dataset
-        loss = LOSSES[self.loss]
+        loss = loss_named(self.loss)
         if loss.task != data.task:
             fitting = ", ".join(name for name, each in LOSSES.items() if each.task == data.task)
             raise ConfigError(
@@ -59,7 +62,19 @@ class Problem:
     @cached_property
     def loss(self) -> str:
         """The loss of the experiment, or the default for its target."""
-        return self.experiment.model.loss or default_loss(self.dataset.task, len(self.dataset.classes))
+        model = self.experiment.model
+        if model.cost is not None:
+            return f"custom_{self.dataset.task}"
+        return model.loss or default_loss(self.dataset.task, len(self.dataset.classes))
+
+    @cached_property
+    def functions(self) -> UserFunctions | None:
+        """The user's own cost and activation, loaded from the files that the experiment names."""
+        model = self.experiment.model
+        activation = model.activation if is_function(model.activation) else None
+        if not self.run_code or model.kind != "network" or (model.cost is None and activation is None):
+            return None
+        return load_functions(cost=model.cost, activation=activation)
 
     @cached_property
     def targets(self) -> FloatArray:
@@ -67,7 +82,7 @@ class Problem:
         data = self.dataset
         if data.task == "regression":
             return np.asarray(data.target, np.float64)[:, None]
-        return one_hot_targets(data.target, len(data.classes), one_output=LOSSES[self.loss].one_output)
+        return one_hot_targets(data.target, len(data.classes), one_output=loss_named(self.loss).one_output)
 
     # -- replicas ------------------------------------------------------------------------------
 
@@ -116,7 +131,8 @@ class Problem:
             outputs=self.targets.shape[1],
             loss=self.loss,
             hidden=tuple(model.hidden),
-            activation=model.activation,
+            activation=CUSTOM_ACTIVATION if is_function(model.activation) else model.activation,
+            functions=self.functions,
             bias=model.bias,
             batch_norm=model.batch_norm,
             dropout=tuple(any(r.keep_prob[i] < 1 for r in replicas) for i in range(len(model.hidden))),

@@ -44,7 +44,7 @@ class Replica:
     l2: float = 0.0
     keep_prob: tuple[float, ...] = ()
     initialization: str = "he"
-    scale: float = 0.01
+    scale: float | tuple[float, ...] = 0.01
     epochs: int = 20
     draws: int | None = None
 

@@ -20,8 +20,8 @@ import numpy.typing as npt
 from dlrun.backend import Array, Backend
 from dlrun.graph.elementwise import ElementwiseProgram
 from dlrun.graph.node import placeholder
-from dlrun.nn.losses import LOSSES
 from dlrun.nn.features import live_features
+from dlrun.nn.losses import loss_named
 from dlrun.nn.network import Architecture
 from dlrun.optim.optimizers import OPTIMIZERS, Hyperparameters
 from dlrun.optim.schedules import learning_rates
@@ -285,7 +285,7 @@ class Stack:
     @property
     def mean_loss(self) -> bool:
         """Whether a cost is a mean over rows, or a sum."""
-        return LOSSES[self.net.loss].mean
+        return loss_named(self.net.loss).mean
 
     @property
     def bytes(self) -> int:
