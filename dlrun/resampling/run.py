@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -88,10 +88,17 @@ class ResamplingRun:
             share=shares.dev / (shares.train + shares.dev),
             seed=experiment.seed,
             replica=number,
-            strata=strata_of(data) if shares.stratify else None,
+            strata=self._own_strata(resample.train) if shares.stratify else None,
             groups=data.groups,
         )
         return self.problem.replica(fit, dev, resample.test, number=number)
+
+    def _own_strata(self, train: Rows) -> npt.NDArray[np.int64]:
+        """The strata (n,) of a training part: bins of a regression's target are those of its own rows."""
+        data, own = self.problem.dataset, np.unique(train)
+        strata = np.zeros(len(data), np.int64)
+        strata[own] = strata_of(replace(data, target=data.target[own], rows=data.rows[own]))
+        return strata
 
     @cached_property
     def training(self) -> StackedTraining:
