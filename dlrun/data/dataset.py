@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlrun.data.encoding import ColumnEncoding, categorical_mask, encode_table, feature_names, fit_encoding
+from dlrun.data.gaps import Gaps
 from dlrun.data.sources import load_table
-from dlrun.data.table import BoolArray, FloatArray, IntArray, Table, missing_in
-from dlrun.data.target import Task, read_target, refuse_missing_target
+from dlrun.data.table import BoolArray, FloatArray, IntArray, Table
+from dlrun.data.target import Task, read_target
 from dlrun.data.values import shorten
 from dlrun.errors import DataError
 
@@ -125,45 +126,10 @@ def _feature_columns(table: Table, data: DataConfig, target: str) -> list[str]:
 
 def _settle_missing(table: Table, used: list[str], data: DataConfig, target: str) -> IntArray:
     """The rows to keep, (n,); or a DataError as `data.missing` asks."""
-    missing = {name: missing_in(table.columns[name]) for name in used}
-    counts = {name: int(mask.sum()) for name, mask in missing.items() if mask.any()}
-    everything = np.arange(len(table), dtype=np.int64)
-    if not counts:
-        return everything
-    empty = [name for name, count in counts.items() if count == len(table)]
-    if empty:
-        raise DataError(
-            f"{table.name}, column {empty[0]!r} has no value in any row; leave it out by listing the "
-            "columns to use in data.features."
-        )
-    if data.missing == "drop":
-        kept = np.flatnonzero(~np.any(list(missing.values()), axis=0)).astype(np.int64)
-        if not kept.size:
-            raise DataError(
-                f'{table.name}: every row misses a value, so that data.missing = "drop" leaves none; '
-                f"missing values by column: {_by_column(counts)}."
-            )
-        return kept
-    if target in counts:
-        refuse_missing_target(table, target)
-    if data.group in counts:
-        row = int(np.flatnonzero(missing[data.group])[0])
-        raise DataError(
-            f"{table.where(row, data.group)}: the group is missing; fill it in, or drop such rows with "
-            'data.missing = "drop".'
-        )
-    if data.missing == "error":
-        row, name = min((int(np.argmax(missing[name])), name) for name in counts)
-        raise DataError(
-            f"{table.where(row, name)}: the value is missing "
-            f"(missing values by column: {_by_column(counts)}); "
-            'set data.missing to "mean" (of the training rows) or "drop".'
-        )
-    return everything
-
-
-def _by_column(counts: dict[str, int]) -> str:
-    return shorten([f"{name} {count}" for name, count in counts.items()], 6)
+    gaps = Gaps(used)
+    gaps.add(table)
+    kept = gaps.settle(table.name, data, target)
+    return np.arange(len(table), dtype=np.int64) if kept is None else kept
 
 
 def _group_codes(table: Table, group: str | None) -> IntArray | None:

@@ -44,11 +44,16 @@ def fit_encoding(table: Table, names: Sequence[str]) -> tuple[ColumnEncoding, ..
     than 50 rows, with more than half as many as rows: names, identifiers and dates tell nothing.
     """
     encoding = tuple(_fit_column(table, name) for name in names)
+    refuse_equal_features(table.name, encoding)
+    return encoding
+
+
+def refuse_equal_features(table: str, encoding: Sequence[ColumnEncoding]) -> None:
+    """DataError where two features would have the same name."""
     features = feature_names(encoding)
     if len(set(features)) < len(features):
         twice = next(name for name in features if features.count(name) > 1)
-        raise DataError(f"{table.name}: two columns would be encoded as {twice!r}; rename one of them.")
-    return encoding
+        raise DataError(f"{table}: two columns would be encoded as {twice!r}; rename one of them.")
 
 
 def _fit_column(table: Table, name: str) -> ColumnEncoding:
@@ -56,11 +61,18 @@ def _fit_column(table: Table, name: str) -> ColumnEncoding:
     if values.dtype == np.float64:
         return ColumnEncoding(name=name, kind="numeric")
     present = {value for value in values.tolist() if value is not None}
+    encoding = text_encoding(name, present, len(table))
+    if encoding is None:
+        raise DataError(_too_many(table, name, values, present))
+    return encoding
+
+
+def text_encoding(name: str, present: set[str], rows: int) -> ColumnEncoding | None:
+    """The encoding of a column with these texts in so many rows; None where they are too many for categories."""
     if present and {value.lower() for value in present} <= BOOLEANS:
         return ColumnEncoding(name=name, kind="boolean")
-    count = len(present)
-    if count > MAX_CATEGORIES or (len(table) > _FEW_ROWS and count > len(table) / 2):
-        raise DataError(_too_many(table, name, values, present))
+    if len(present) > MAX_CATEGORIES or (rows > _FEW_ROWS and len(present) > rows / 2):
+        return None
     return ColumnEncoding(name=name, kind="categorical", categories=tuple(sorted(present)))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dlrun.data.column_hash import ColumnHash
 from dlrun.data.values import MAX_MAGNITUDE, MISSING, suggestion
 from dlrun.errors import DataError
 
@@ -49,14 +48,8 @@ class Table:
     @cached_property
     def hash(self) -> str:
         """SHA-256 over names, types and values: the same content hashes alike in any file format."""
-        digest = hashlib.sha256()
-        for name, values in self.columns.items():
-            digest.update(json.dumps([name, values.dtype.kind, len(values)]).encode())
-            if values.dtype == np.float64:
-                same = np.where(np.isnan(values), np.nan, values + 0.0)  # one NaN, and no −0
-                digest.update(same.data)
-            else:
-                digest.update(json.dumps(values.tolist()).encode())
+        digest = ColumnHash()
+        digest.update(self.columns)
         return digest.hexdigest()
 
     def where(self, row: int, column: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from dlrun.data.encoding import MAX_CATEGORIES
+from dlrun.data.gaps import missing_target
 from dlrun.data.table import Column, FloatArray, IntArray, Table, missing_in
 from dlrun.data.values import BOOLEANS, number_label, parse_number, shorten
 from dlrun.errors import DataError
@@ -16,6 +17,7 @@ from dlrun.errors import DataError
 Task = Literal["classification", "regression"]
 
 MAX_INTEGER_CLASSES = 20
+_VALUES = 1 << 16  # targets looked at at a time
 
 
 def infer_task(values: Column) -> Task:
@@ -25,11 +27,21 @@ def infer_task(values: Column) -> Task:
     """
     if values.dtype != np.float64:
         return "classification"
-    present = values[~np.isnan(values)]
-    distinct = np.unique(present)
-    whole = bool((distinct == np.floor(distinct)).all())
-    few = distinct.size <= min(MAX_INTEGER_CLASSES, present.size / 2)
-    return "classification" if whole and few else "regression"
+    present = len(values) - int(np.isnan(values).sum())
+    distinct = few_numbers(values, min(MAX_INTEGER_CLASSES, present // 2))
+    whole = distinct is not None and bool((distinct == np.floor(distinct)).all())
+    return "classification" if whole else "regression"
+
+
+def few_numbers(values: FloatArray, limit: int) -> FloatArray | None:
+    """The different numbers among the values, sorted and without NaN; None if they are more than `limit`."""
+    found = np.zeros(0)
+    for start in range(0, len(values), _VALUES):
+        part = values[start : start + _VALUES]
+        found = np.union1d(found, part[~np.isnan(part)])
+        if found.size > limit:
+            return None
+    return found
 
 
 def read_target(
@@ -44,8 +56,7 @@ def read_target(
     chosen = infer_task(values) if task is None else task
     if chosen == "regression":
         return chosen, (), regression_target(table, name)
-    labels = labels_of(values)
-    classes = sort_labels(set(labels))
+    classes = sort_labels(_labels_in(values))
     count, rows = len(classes), len(table)
     if count == 1:
         raise DataError(
@@ -61,11 +72,12 @@ def read_target(
     return chosen, classes, codes_of(table, name, classes)
 
 
-def labels_of(values: Column) -> list[str]:
-    """Each value as a class label; whole numbers without a point."""
-    if values.dtype == np.float64:
-        return [number_label(value) for value in values.tolist()]
-    return list(values)
+def _labels_in(values: Column) -> set[str]:
+    """The labels that there are; whole numbers without a point."""
+    if values.dtype != np.float64:
+        return set(values.tolist())
+    distinct = few_numbers(values, MAX_CATEGORIES)
+    return {number_label(value) for value in (np.unique(values) if distinct is None else distinct).tolist()}
 
 
 def sort_labels(labels: set[str]) -> tuple[str, ...]:
@@ -80,15 +92,29 @@ def codes_of(table: Table, name: str, classes: Sequence[str]) -> IntArray:
     """The position of each row's label in `classes`, (n,); a label that is not there is a DataError."""
     refuse_missing_target(table, name)
     index = {label: position for position, label in enumerate(classes)}
-    labels = labels_of(table.column(name, key="data.target"))
-    codes = np.fromiter((index.get(label, -1) for label in labels), np.int64, len(labels))
+    values = table.column(name, key="data.target")
+    if values.dtype == np.float64:
+        codes = _codes_of_numbers(values, index)
+    else:
+        codes = np.fromiter((index.get(label, -1) for label in values), np.int64, len(values))
     unknown = np.flatnonzero(codes < 0)
     if unknown.size:
         row = int(unknown[0])
+        label = number_label(values[row]) if values.dtype == np.float64 else values[row]
         raise DataError(
-            f"{table.where(row, name)}: the class {labels[row]!r} was not there in training; "
-            f"classes: {shorten(classes)}"
+            f"{table.where(row, name)}: the class {label!r} was not there in training; classes: {shorten(classes)}"
         )
+    return codes
+
+
+def _codes_of_numbers(values: FloatArray, index: Mapping[str, int]) -> IntArray:
+    """The position of each number's label, −1 where it has none; a block at a time, for the memory's sake."""
+    codes = np.empty(len(values), np.int64)
+    for start in range(0, len(values), _VALUES):
+        part = slice(start, start + _VALUES)
+        distinct, places = np.unique(values[part], return_inverse=True)
+        known = np.array([index.get(number_label(value), -1) for value in distinct.tolist()], np.int64)
+        codes[part] = known[places]
     return codes
 
 
@@ -117,8 +143,4 @@ def refuse_missing_target(table: Table, name: str) -> None:
     """DataError for the first row without a target: no policy may invent one."""
     missing = np.flatnonzero(missing_in(table.column(name, key="data.target")))
     if missing.size:
-        raise DataError(
-            f"{table.where(int(missing[0]), name)}: the target is missing "
-            f"(in {missing.size} of {len(table)} rows); "
-            'fill it in, or drop such rows with data.missing = "drop".'
-        )
+        raise missing_target(table.where(int(missing[0]), name), missing.size, len(table))
