@@ -139,10 +139,10 @@ def parquet_equal_rows() -> bytes:
 
 
 def parquet_long_text() -> bytes:
-    text = pyarrow.DictionaryArray.from_arrays(np.zeros(MB, np.int32), ["t" * MB]).cast(
+    text = pyarrow.DictionaryArray.from_arrays(np.zeros(MB // 8, np.int32), ["t" * MB]).cast(
         pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
     )
-    return parquet(pyarrow.table({"a": text, "y": np.zeros(MB)}), store_schema=False)
+    return parquet(pyarrow.table({"a": text, "y": np.zeros(MB // 8)}), store_schema=False)
 
 
 @cache
