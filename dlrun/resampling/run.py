@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from dlrun.backend import Backend
 from dlrun.data.splits import strata_of
-from dlrun.errors import ConfigError
 from dlrun.nn.baselines import baseline_answers, fit_baseline
 from dlrun.records import EpochRecord, Figures, ReplicaResult
 from dlrun.resampling.inner_split import inner_split
@@ -78,11 +77,6 @@ class ResamplingRun:
         if experiment.training.early_stopping is None:
             return self.problem.replica(resample.train, test=resample.test, number=number)
         shares = experiment.data.split
-        if not shares.dev:
-            raise ConfigError(
-                "data.split.dev = 0 leaves training.early_stopping no rows to watch; should be a share > 0, which it "
-                "takes out of each training part"
-            )
         fit, dev = inner_split(
             resample.train,
             share=shares.dev / (shares.train + shares.dev),

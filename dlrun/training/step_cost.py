@@ -117,7 +117,7 @@ def measure_machine() -> Machine:
     a, b = np.ones((4, 64, 128), np.float32), np.full((4, 128, 64), 0.5, np.float32)
     of_products = _best(partial(np.matmul, a, b, np.empty((4, 64, 64), np.float32)), 5)
     units = np.ones((8, 64, 32), np.float32)
-    of_units = _best(partial(np.maximum, units, 0, np.empty_like(units)), 20)
+    of_units = _best(partial(np.maximum, units, 0, out=np.empty_like(units)), 20)
     return Machine(
         call=call,
         product=product,
