@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -70,9 +71,14 @@ def _target(out: Path | None, runs: Sequence[Path]) -> Path:
 
 def _verdicts(sources: Sequence[Source]) -> list[str]:
     """What `dlrun compare` says of the runs, or why it cannot compare them."""
-    from dlrun.reporting.report_compare import verdicts
+    from dlrun.cli.resampled_runs import read_runs
+    from dlrun.resampling.comparison import compare_all
 
     try:
-        return verdicts(sources)
+        read = read_runs([source.path for source in sources])
+        named = [replace(run.losses, name=source.called) for run, source in zip(read, sources, strict=True)]
+        pairs = compare_all(named)
     except DlrunError as error:
         return [f"The runs cannot be tested against each other: {error}."]
+    warnings = dict.fromkeys(warning for pair in pairs for warning in pair.warnings)
+    return [*(pair.verdict for pair in pairs), *(f"{warning[:1].upper()}{warning[1:]}." for warning in warnings)]

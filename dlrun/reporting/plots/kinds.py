@@ -167,6 +167,20 @@ KINDS = {
         about="error of the gradient check against ε, one- and two-sided",
         needs=(("epsilon_sweep.csv",),),
     ),
+    "layers": Kind(
+        module="diagnosed",
+        function="draw_layers",
+        about="activations and gradients layer by layer: do they vanish, explode or die?",
+        needs=(("layers.csv",),),
+        inches=(9.0, 3.4),
+    ),
+    "learning_curve": Kind(
+        module="diagnosed",
+        function="draw_learning_curve",
+        about="errors against the number of training rows",
+        needs=(("learning_curve.csv",),),
+        several=True,
+    ),
     "path": Kind(
         module="path",
         about="the path of an optimizer, over the contours of a cost of two variables",
@@ -187,6 +201,7 @@ FIRST: dict[str, tuple[str, ...]] = {
     "bootstrap": ("bootstrap",),
     "tune": ("rounds", "parallel"),
     "gradcheck": ("epsilon", "gradcheck"),
+    "diagnose": ("learning_curve", "layers"),
     "minimize": ("path",),
 }
 

@@ -18,6 +18,7 @@ from dlrun.reporting.plots.names import label
 
 FloatArray = npt.NDArray[np.float64]
 SUMMARY = "summary.json"
+SHORT = 27  # characters of a name in a legend; of a long path the end tells runs apart
 
 # The tables that runs leave, and the columns by which a CSV file of any name is known to be one.
 TABLES: dict[str, tuple[str, ...]] = {
@@ -28,8 +29,8 @@ TABLES: dict[str, tuple[str, ...]] = {
     "trials.csv": ("trial", "status", "score", "epochs"),
     "gradcheck.csv": ("parameter", "relative_difference", "verdict"),
     "epsilon_sweep.csv": ("epsilon",),
-    "learning_curve.csv": ("n_train", "train_error", "dev_error"),
-    "activations.csv": ("layer",),
+    "learning_curve.csv": ("train_error", "dev_error"),
+    "layers.csv": ("layer", "units", "spread", "gradient"),
     "path.csv": ("step", "learning_rate", "cost"),
 }
 
@@ -89,7 +90,7 @@ class Source:
 
     @property
     def name(self) -> str:
-        return label(self.called)
+        return label(self.called if len(self.called) <= SHORT else f"…{self.called[-SHORT:]}")
 
     @property
     def is_folder(self) -> bool:
