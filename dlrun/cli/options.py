@@ -33,7 +33,7 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         metavar="FILE",
-        help="In place of EXPERIMENT: run the defaults on this table (.csv, .parquet, .npz).",
+        help="In place of EXPERIMENT: run the defaults on this table (.csv, .parquet, .npz, .npy).",
         show_default=False,
     ),
 ]

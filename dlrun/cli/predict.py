@@ -24,7 +24,7 @@ from dlrun.errors import RunError
 def command(
     run: RunArgument,
     data: Annotated[
-        str, typer.Option("--data", metavar="FILE", help="The table to answer for (.csv, .parquet, .npz).")
+        str, typer.Option("--data", metavar="FILE", help="The table to answer for (.csv, .parquet, .npz, .npy).")
     ],
     out: Annotated[
         Path | None,

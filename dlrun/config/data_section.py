@@ -52,7 +52,7 @@ class DataConfig(Section):
     """The table and what is done to it before training."""
 
     source: Text = Field(
-        description="a packaged set, a generator, or a path: .csv, .parquet or .npz, "
+        description="a packaged set, a generator, or a path: .csv, .parquet, .npz or .npy, "
         "relative to the experiment file (a name with an ending or a slash is a path)"
     )
     target: Text | None = Field(
@@ -85,6 +85,11 @@ class DataConfig(Section):
     noise: NonNegative | None = Field(default=None, description="generators: how far points stray")
     seed: Seed | None = Field(
         default=None, description="generators: the seed of the draw; left out: the experiment's seed"
+    )
+    stream: bool | None = Field(
+        default=None,
+        description=".npy and .parquet: leave the rows in the file and read each batch when it is needed; "
+        "left out: for tables of more than 256 MB as numbers",
     )
     split: SplitConfig = Field(default=SplitConfig(), description="shares of the rows")
 

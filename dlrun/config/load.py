@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = "dlrun.toml"
 DEFAULT_EXPERIMENT = "digits"
-_TABLE_ENDINGS = (".csv", ".parquet", ".npz", ".tsv")
+_TABLE_ENDINGS = (".csv", ".parquet", ".npz", ".npy", ".tsv")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,11 +12,14 @@ import numpy as np
 
 from dlrun.data.encoding import ColumnEncoding, categorical_mask, encode_table, feature_names, fit_encoding
 from dlrun.data.gaps import Gaps
-from dlrun.data.sources import load_table
+from dlrun.data.sources import load_table, open_stored
+from dlrun.data.stored_features import Features
+from dlrun.data.stored_tables import STORED_SUFFIXES, STREAM_BYTES, StoredTable, table_bytes
+from dlrun.data.survey import GroupCodes, Survey, stored_features
 from dlrun.data.table import BoolArray, FloatArray, IntArray, Table
 from dlrun.data.target import Task, read_target
 from dlrun.data.values import shorten
-from dlrun.errors import DataError
+from dlrun.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from dlrun.config.schema import DataConfig
@@ -27,16 +30,17 @@ class Dataset:
     """What a model is trained and judged on; n rows, d encoded features.
 
     `features` (n, d) float64 holds NaN where a value is missing (`data.missing = "mean"`; `Scaling`
-    fills them). `target` (n,) is int64 codes into `classes`, or float64 for a regression, whose
-    `classes` is empty. `groups` (n,) int64 or None: equal groups stay together. `rows` (n,) are the
-    row numbers of the source from 0; they skip rows that were dropped. `hash` covers the source's
-    content, the target and the rows, not the choice of features: models with different features
-    may be compared on the same rows.
+    fills them); of a large table they stay in the file (`StoredFeatures`), and `features[rows]` reads
+    rows. `target` (n,) is int64 codes into `classes`, or float64 for a regression, whose `classes` is
+    empty. `groups` (n,) int64 or None: equal groups stay together. `rows` (n,) are the row numbers of
+    the source from 0; they skip rows that were dropped. `hash` covers the source's content, the target
+    and the rows, not the choice of features: models with different features may be compared on the
+    same rows.
     """
 
     name: str
     task: Task
-    features: FloatArray
+    features: Features
     feature_names: tuple[str, ...]
     categorical: BoolArray
     target: IntArray | FloatArray
@@ -58,6 +62,18 @@ def load_dataset(data: DataConfig, *, task: Task | None, folder: Path, seed: int
     `data.seed` is given; `task` None is inferred from the target (`infer_task`). Raises DataError
     (the data) or ConfigError (an option that does not go with the source).
     """
+    stored = open_stored(data.source, folder=folder) if data.stream is not False else None
+    if data.stream and stored is None:
+        raise ConfigError(
+            f"data.stream = true goes with {' and '.join(STORED_SUFFIXES)} files and not with "
+            f"data.source = {data.source!r}; leave it out."
+        )
+    if stored is not None and (data.stream or table_bytes(stored) > STREAM_BYTES):
+        return _from_file(stored, data, task)
+    return _from_memory(data, task, folder, seed)
+
+
+def _from_memory(data: DataConfig, task: Task | None, folder: Path, seed: int) -> Dataset:
     table = load_table(
         data.source,
         folder=folder,
@@ -67,12 +83,17 @@ def load_dataset(data: DataConfig, *, task: Task | None, folder: Path, seed: int
     )
     target_name = _target_name(table, data.target)
     names = _feature_columns(table, data, target_name)
-    rows = _settle_missing(table, [*names, target_name, *([data.group] if data.group else [])], data, target_name)
-    kept = table if rows.size == len(table) else table.take(rows)
-    if len(kept) < 2:
-        raise DataError(f"{table.name} has {len(kept)} row(s) to learn from; at least 2 are needed.")
+    gaps = Gaps(_used(names, target_name, data))
+    gaps.add(table)
+    rows = gaps.settle(table.name, data, target_name)
+    kept = table if rows is None else table.take(rows)
+    _refuse_few(table.name, len(kept))
     chosen, classes, target = read_target(kept, target_name, task)
     encoding = fit_encoding(kept, names)
+    groups = GroupCodes()
+    if data.group is not None:
+        groups.add(kept.column(data.group, key="data.group"))
+    rows = np.arange(len(table), dtype=np.int64) if rows is None else rows
     return Dataset(
         name=table.name,
         task=chosen,
@@ -82,11 +103,51 @@ def load_dataset(data: DataConfig, *, task: Task | None, folder: Path, seed: int
         target=target,
         target_name=target_name,
         classes=classes,
-        groups=_group_codes(kept, data.group),
+        groups=groups.codes,
         rows=rows,
-        hash=_hash(table, target_name, chosen, rows),
+        hash=_hash(table.hash, target_name, chosen, rows),
         encoding=encoding,
     )
+
+
+def _from_file(stored: StoredTable, data: DataConfig, task: Task | None) -> Dataset:
+    """The same, of rows that stay in their file."""
+    target_name = _target_name(stored.head, data.target)
+    names = _feature_columns(stored.head, data, target_name)
+    survey = Survey(stored, names, target_name, data.group)
+    gaps = Gaps(_used(names, target_name, data))
+    for piece in stored.pieces():
+        gaps.add(piece)
+        survey.add(piece)
+    kept = gaps.settle(stored.name, data, target_name)
+    rows = np.arange(stored.rows, dtype=np.int64) if kept is None else kept
+    _refuse_few(stored.name, len(rows))
+    chosen, classes, target = read_target(survey.target_table(kept), target_name, task)
+    encoding = survey.encoding(kept)
+    holes = data.missing == "mean" and any(name in gaps.counts for name in names)
+    return Dataset(
+        name=stored.name,
+        task=chosen,
+        features=stored_features(stored, encoding, kept, gaps=holes),
+        feature_names=feature_names(encoding),
+        categorical=categorical_mask(encoding),
+        target=target,
+        target_name=target_name,
+        classes=classes,
+        groups=survey.groups(kept),
+        rows=rows,
+        hash=_hash(survey.hash, target_name, chosen, rows),
+        encoding=encoding,
+    )
+
+
+def _used(names: list[str], target: str, data: DataConfig) -> list[str]:
+    return [*names, target, *([data.group] if data.group else [])]
+
+
+def _refuse_few(table: str, rows: int) -> None:
+    if rows < 2:
+        raise DataError(f"{table} has {rows} row(s) to learn from; at least 2 are needed.")
 
 
 def _target_name(table: Table, given: str | None) -> str:
@@ -124,24 +185,7 @@ def _feature_columns(table: Table, data: DataConfig, target: str) -> list[str]:
     return names
 
 
-def _settle_missing(table: Table, used: list[str], data: DataConfig, target: str) -> IntArray:
-    """The rows to keep, (n,); or a DataError as `data.missing` asks."""
-    gaps = Gaps(used)
-    gaps.add(table)
-    kept = gaps.settle(table.name, data, target)
-    return np.arange(len(table), dtype=np.int64) if kept is None else kept
-
-
-def _group_codes(table: Table, group: str | None) -> IntArray | None:
-    """Equal values, equal codes, (n,), numbered by first appearance."""
-    if group is None:
-        return None
-    seen: dict[object, int] = {}
-    values = table.column(group, key="data.group").tolist()
-    return np.fromiter((seen.setdefault(value, len(seen)) for value in values), np.int64, len(values))
-
-
-def _hash(table: Table, target: str, task: Task, rows: IntArray) -> str:
-    digest = hashlib.sha256(json.dumps([table.hash, target, task]).encode())
+def _hash(table: str, target: str, task: Task, rows: IntArray) -> str:
+    digest = hashlib.sha256(json.dumps([table, target, task]).encode())
     digest.update(np.ascontiguousarray(rows).data)
     return digest.hexdigest()

@@ -79,7 +79,7 @@ class RowFile:
     def numbers(self, first: int, count: int) -> npt.NDArray[Any]:
         """`count` numbers in the order of the file, from number `first` on."""
         raw = np.empty(count, self.dtype)
-        room = memoryview(raw).cast("B")
+        room = memoryview(raw.data).cast("B")
         at, position = 0, self._offset + first * self.dtype.itemsize
         while at < len(room):
             read = os.preadv(self._descriptor, [room[at:]], position + at)

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from dlrun.data.stored_features import Features, has_gaps, take_rows
 from dlrun.data.table import BoolArray, FloatArray, IntArray
 
 Normalize = Literal["standard", "minmax", "none"]
@@ -45,7 +46,7 @@ class Scaling:
 
 
 def fit_scaling(
-    features: FloatArray,
+    features: Features,
     rows: npt.ArrayLike,
     *,
     normalize: Normalize,
@@ -63,7 +64,7 @@ def fit_scaling(
 
 
 def fit_scalings(
-    features: FloatArray,
+    features: Features,
     rows_list: Sequence[npt.ArrayLike],
     *,
     normalize: Normalize,
@@ -76,7 +77,7 @@ def fit_scalings(
     bit for bit what `fit_scaling` gives it alone.
     """
     d = features.shape[1]
-    gaps = missing == "mean" and bool(np.isnan(features).any())
+    gaps = missing == "mean" and has_gaps(features)
     result = Scaling(*(np.empty((len(rows_list), d)) for _ in range(3)))
     for replica, given in enumerate(rows_list):
         rows = np.asarray(given, dtype=np.int64)
@@ -101,7 +102,7 @@ def fit_scalings(
 class _Blocks:
     """The chosen rows of the features, gathered a block at a time into one buffer."""
 
-    def __init__(self, features: FloatArray, rows: IntArray, *, gaps: bool) -> None:
+    def __init__(self, features: Features, rows: IntArray, *, gaps: bool) -> None:
         self.features = features
         self.rows = rows
         self.gaps = gaps
@@ -111,18 +112,24 @@ class _Blocks:
 
     def _first_values(self) -> FloatArray:
         """The first value of each column that is there, (d,); 0 in a column without one."""
-        pivot: FloatArray = self.features[self.rows[0]].copy()
-        for column in np.flatnonzero(np.isnan(pivot)):
-            values = self.features[self.rows, column]
-            known = ~np.isnan(values)
-            pivot[column] = values[np.argmax(known)] if known.any() else 0.0
-        return pivot
+        pivot: FloatArray = self._block(0)[0].copy()
+        for start in self._starts():
+            unknown = np.flatnonzero(np.isnan(pivot))
+            if not unknown.size:
+                break
+            values = self._block(start)[:, unknown]
+            pivot[unknown] = values[np.argmax(~np.isnan(values), axis=0), np.arange(unknown.size)]
+        return np.nan_to_num(pivot, copy=False)
 
-    def _differences(self, center: FloatArray, start: int) -> FloatArray:
-        """Rows from `start` on minus the center, (b, d); 0 where a value is missing."""
+    def _block(self, start: int) -> FloatArray:
+        """Rows from `start` on, (b, d), in the buffer."""
         rows = self.rows[start : start + self.height]
         block = self.buffer[: len(rows)]
-        np.take(self.features, rows, axis=0, out=block, mode="clip")
+        take_rows(self.features, rows, block)
+        return block
+
+    def _differences(self, block: FloatArray, center: FloatArray) -> FloatArray:
+        """The block minus the center, in place; 0 where a value is missing."""
         block -= center
         if self.gaps:
             block[np.isnan(block)] = 0.0
@@ -139,17 +146,17 @@ class _Blocks:
         total = np.zeros_like(self.pivot)
         count = np.full(self.pivot.shape, float(len(self.rows)))
         for start in self._starts():
+            block = self._block(start)
             if self.gaps:
-                rows = self.rows[start : start + self.height]
-                count -= np.isnan(self.features[rows]).sum(axis=0)
-            total += np.add.reduce(self._differences(self.pivot, start), axis=0)
+                count -= np.isnan(block).sum(axis=0)
+            total += np.add.reduce(self._differences(block, self.pivot), axis=0)
         return self.pivot + total / np.maximum(count, 1), count
 
     def variance(self, mean: FloatArray, count: FloatArray) -> FloatArray:
         """Population variance about the mean, (d,); exactly 0 for a constant column."""
         squares = np.zeros_like(mean)
         for start in self._starts():
-            block = self._differences(mean, start)
+            block = self._differences(self._block(start), mean)
             squares += np.einsum("ij,ij->j", block, block)
         return squares / np.maximum(count, 1)
 
@@ -157,7 +164,7 @@ class _Blocks:
         """Smallest value, and largest minus smallest, both (d,)."""
         low, high = self.pivot.copy(), self.pivot.copy()
         for start in self._starts():
-            block = self.features[self.rows[start : start + self.height]]
+            block = self._block(start)
             np.fmin(low, np.fmin.reduce(block, axis=0), out=low)
             np.fmax(high, np.fmax.reduce(block, axis=0), out=high)
         return low, high - low

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dlrun.data.generators import GENERATORS, generate
 from dlrun.data.packaged_sets import PACKAGED
+from dlrun.data.stored_tables import STORED_SUFFIXES, StoredTable, stored_table
 from dlrun.data.table import Table
 from dlrun.data.values import suggestion
 from dlrun.errors import ConfigError, DataError
 
-SUFFIXES = (".csv", ".parquet", ".npz")
+SUFFIXES = (".csv", ".parquet", ".npz", ".npy")
 
 
 def load_table(
@@ -45,17 +47,37 @@ def load_table(
     return _load_file(source, folder, as_text)
 
 
+def open_stored(source: str, *, folder: Path) -> StoredTable | None:
+    """The table of a file that can be read piece by piece; None for any other source."""
+    if source in GENERATORS or source in PACKAGED or not source.lower().endswith(STORED_SUFFIXES):
+        return None
+    with _readable(source):
+        return stored_table(source, _path_of(source, folder))
+
+
 def _load_file(source: str, folder: Path, as_text: Collection[str]) -> Table:
+    with _readable(source):
+        path = _path_of(source, folder)
+        return _read(path, source, path.suffix.lower(), as_text)
+
+
+def _path_of(source: str, folder: Path) -> Path:
+    """The file that is meant, if there is one of a known kind."""
+    path = folder / Path(source).expanduser()
+    if path.suffix.lower() not in SUFFIXES:
+        raise DataError(_unknown(source, path))
+    if not path.exists():
+        raise DataError(f"there is no file {path} (data.source = {source!r}, relative to {folder}).")
+    if not path.is_file():
+        raise DataError(f"{path} is not a regular file (data.source = {source!r}).")
+    return path
+
+
+@contextmanager
+def _readable(source: str) -> Iterator[None]:
+    """What the system says against a file becomes a DataError."""
     try:
-        path = folder / Path(source).expanduser()
-        suffix = path.suffix.lower()
-        if suffix not in SUFFIXES:
-            raise DataError(_unknown(source, path))
-        if not path.exists():
-            raise DataError(f"there is no file {path} (data.source = {source!r}, relative to {folder}).")
-        if not path.is_file():
-            raise DataError(f"{path} is not a regular file (data.source = {source!r}).")
-        return _read(path, source, suffix, as_text)
+        yield
     except (OSError, RuntimeError) as error:  # RuntimeError: no such home folder
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"data.source = {source!r} cannot be read: {reason}.") from None
@@ -64,7 +86,7 @@ def _load_file(source: str, folder: Path, as_text: Collection[str]) -> Table:
 def _unknown(source: str, path: Path) -> str:
     """The message about a source that is neither a name nor a path with a known ending."""
     if path.is_dir():
-        return f"{source} is a folder; data.source must be a .csv, .parquet or .npz file."
+        return f"{source} is a folder; data.source must be a .csv, .parquet, .npz or .npy file."
     found = next((f"{source}{end}" for end in SUFFIXES if Path(f"{path}{end}").is_file()), None)
     hint = (
         f"; did you mean {found!r}?"
@@ -86,6 +108,10 @@ def _read(path: Path, source: str, suffix: str, as_text: Collection[str]) -> Tab
         from dlrun.data.npz_file import read_npz
 
         return read_npz(path, name=source)
+    if suffix == ".npy":
+        from dlrun.data.npy_file import read_npy
+
+        return read_npy(path, name=source)
     from dlrun.data.parquet_file import read_parquet
 
     return read_parquet(path, name=source)

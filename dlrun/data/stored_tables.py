@@ -16,6 +16,7 @@ from dlrun.data.parquet_file import ParquetPieces
 from dlrun.data.row_file import RowFile
 from dlrun.data.table import Table, check_numbers
 
+STORED_SUFFIXES = (".npy", ".parquet")
 STREAM_BYTES = 256_000_000  # rows × columns × 8 of a table from which on its rows stay in the file
 PIECE_VALUES = 1 << 20  # numbers read at a time
 
@@ -73,8 +74,14 @@ class NpyPieces:
     @cached_property
     def _file(self) -> RowFile:
         header = self._header
-        facts = {"rows": header.rows, "width": header.columns, "dtype": header.dtype, "offset": header.offset}
-        return RowFile.open(self.path, self.name, **facts)
+        return RowFile.open(
+            self.path,
+            self.name,
+            rows=header.rows,
+            width=header.columns,
+            dtype=header.dtype,
+            offset=header.offset,
+        )
 
     @property
     def rows(self) -> int:
