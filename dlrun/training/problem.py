@@ -158,7 +158,11 @@ class Problem:
     # -- scaling -------------------------------------------------------------------------------
 
     def normalization(self, rows: Sequence[Rows]) -> Normalization:
-        """The scaling of each replica, fitted on its training rows alone."""
+        """The scaling of each replica, fitted on its training rows alone; once for replicas that share an array."""
+        known: dict[int, int] = {}
+        places = np.array([known.setdefault(id(part), len(known)) for part in rows], np.int64)
+        if len(known) < len(rows):
+            return self.normalization(list({id(part): part for part in rows}.values())).take(places)
         data, options = self.dataset, self.experiment.data
         scaling = fit_scalings(
             data.features,

@@ -38,22 +38,40 @@ class Scoring:
     outer: int = 0
     outer_folds: int = 0
     _known: dict[tuple[int, str], Resamples] = field(default_factory=dict, repr=False)
+    _parts: dict[tuple[int, str], list[tuple[Rows, Rows, Rows]]] = field(default_factory=dict, repr=False)
 
     def resamples(self, problem: Problem) -> Resamples:
         """The divisions into training and scoring rows; made once for experiments that divide alike."""
-        e = problem.experiment
-        key = (id(problem.dataset), json.dumps([e.seed, e.data.split.document()]))
+        key = self._key(problem)
         if key not in self._known:
             self._known[key] = self._divide(problem)
         return self._known[key]
 
+    @staticmethod
+    def _key(problem: Problem, *more: object) -> tuple[int, str]:
+        e = problem.experiment
+        return id(problem.dataset), json.dumps([e.seed, e.data.split.document(), *more])
+
     def replicas(self, problem: Problem, backend: Backend) -> list[tuple[Replica, Rows]]:
-        """A trial's replicas, each with the rows that score it. They are numbered by fold."""
+        """A trial's replicas, each with the rows that score it. They are numbered by fold.
+
+        Trials share the arrays of row numbers, and with them what is computed from these alone.
+        """
+        key = self._key(problem, problem.experiment.training.early_stopping is not None)
+        if key not in self._parts:
+            self._parts[key] = self._parts_of(problem, backend)
+        return [
+            (problem.replica(train, dev, number=number), scored)
+            for number, (train, dev, scored) in enumerate(self._parts[key])
+        ]
+
+    def _parts_of(self, problem: Problem, backend: Backend) -> list[tuple[Rows, Rows, Rows]]:
+        """For each division its rows to fit on, to watch, and to score on."""
         resamples = self.resamples(problem)
         if self.folds is None and problem.experiment.training.early_stopping is not None:
-            return [(problem.replica(each.train, each.test, number=i), each.test) for i, each in enumerate(resamples)]
+            return [(each.train, each.test, each.test) for each in resamples]
         run = ResamplingRun(problem, backend, resamples)
-        return [(replica, np.asarray(each.test)) for replica, each in zip(run.replicas, run.listed, strict=True)]
+        return [(r.train, r.dev, np.asarray(each.test)) for r, each in zip(run.replicas, run.listed, strict=True)]
 
     def baseline(self, problem: Problem, backend: Backend) -> list[Figures]:
         """The majority (or the mean) of each division's training rows, judged on its scoring rows."""
@@ -90,9 +108,10 @@ class OuterScoring(Scoring):
     def _divide(self, problem: Problem) -> Resamples:
         return single(outer_resamples(problem, self.outer_folds)[self.outer - 1], len(problem.dataset))
 
-    def replicas(self, problem: Problem, backend: Backend) -> list[tuple[Replica, Rows]]:
+    def _parts_of(self, problem: Problem, backend: Backend) -> list[tuple[Rows, Rows, Rows]]:
         run = ResamplingRun(problem, backend, self.resamples(problem))
-        return [(run.replicas[0], np.asarray(run.listed[0].test))]
+        replica = run.replicas[0]
+        return [(replica.train, replica.dev, np.asarray(run.listed[0].test))]
 
 
 def outer_resamples(problem: Problem, folds: int) -> Resamples:
