@@ -53,7 +53,7 @@ def report_failure(error: BaseException, arguments: Sequence[str] = ()) -> int:
         return 0  # whoever reads the output has seen enough; `dlrun list | head -3` is no failure
     status, message = describe(error, arguments)
     if "--debug" in arguments:
-        traceback.print_exception(error, file=sys.stderr)
+        print(neutralize("".join(traceback.format_exception(error)), keep_lines=True), end="", file=sys.stderr)
     print(neutralize(_cut(message), keep_lines=True), file=sys.stderr)
     return status
 

@@ -8,6 +8,8 @@ import numbers
 from collections.abc import Mapping
 from typing import Any
 
+from dlrun.reporting.text import neutralize
+
 
 def to_json(value: Any) -> str:
     """`value` as JSON text with a final newline.
@@ -15,7 +17,8 @@ def to_json(value: Any) -> str:
     A number that is not finite becomes null (JSON has no other word for it); a float32 is written with its
     own shortest digits; paths and other objects become their text.
     """
-    return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # JSON escapes the controls below U+0020 by itself; a terminal obeys others too.
+    return neutralize(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False), keep_lines=True) + "\n"
 
 
 def _plain(value: Any) -> Any:

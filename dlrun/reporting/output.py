@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from dlrun.reporting.csv_files import csv_line
@@ -40,9 +41,9 @@ class Output:
             self._print(parts)
 
     def csv(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Print the result as CSV, as it would be written to a file."""
-        sys.stdout.write(csv_line(columns))
-        sys.stdout.writelines(map(csv_line, rows))
+        """Print the result as CSV, as it would be written to a file; on a terminal without control characters."""
+        lines = map(csv_line, chain([columns], rows))
+        sys.stdout.writelines(_harmless(lines) if sys.stdout.isatty() else lines)
 
     def note(self, text: str) -> None:
         """A remark on standard error, such as where the files are; not with --quiet."""
@@ -65,6 +66,10 @@ class Output:
                 print(render_plain(part))
             else:
                 console.print(render_rich(part))
+
+
+def _harmless(lines: Iterable[str]) -> Iterator[str]:
+    return (neutralize(line, keep_lines=True) for line in lines)
 
 
 def is_terminal() -> bool:

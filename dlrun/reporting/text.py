@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
-# Marks that reorder the text around them: a column name must not be able to rewrite its neighbours.
-_DIRECTION_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Controls, lone surrogates, line and paragraph separators, and the marks that reorder the text around them: a column
+# name must not be able to rewrite its neighbours.
+_MARKS = "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_HARMFUL = re.compile(f"[\x00-\x1f\x7f-\x9f{_MARKS}]")
+_HARMFUL_BUT_LINES = re.compile(f"[\x00-\x09\x0b-\x1f\x7f-\x9f{_MARKS}]")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_HARMFUL = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, lone surrogates, line and paragraph separators
 
 
 def neutralize(text: str, *, keep_lines: bool = False) -> str:
@@ -16,17 +19,11 @@ def neutralize(text: str, *, keep_lines: bool = False) -> str:
     The escapes are those of TOML and JSON. `keep_lines` leaves line breaks alone, for messages and files
     that have several lines of their own.
     """
-    if text.isprintable() and text.isascii():
-        return text
-    return "".join(character if keep_lines and character == "\n" else _escaped(character) for character in text)
+    return (_HARMFUL_BUT_LINES if keep_lines else _HARMFUL).sub(_escaped, text)
 
 
-def _escaped(character: str) -> str:
-    if character in _SHORT:
-        return _SHORT[character]
-    if character in _DIRECTION_MARKS or unicodedata.category(character) in _HARMFUL:
-        return f"\\u{ord(character):04x}"
-    return character
+def _escaped(match: re.Match[str]) -> str:
+    return _SHORT.get(match[0]) or f"\\u{ord(match[0]):04x}"
 
 
 def display_width(text: str) -> int:
