@@ -62,6 +62,8 @@ def _open(folder: Path) -> Source:
     for key in ("task", "data_hash", "split_hash"):
         if not isinstance(source.summary.get(key), str):
             raise RunError(f"{folder / 'summary.json'}: damaged: there is no {key!r} in it")
+    if source.summary["task"] not in ("classification", "regression"):
+        raise RunError(f"{folder / 'summary.json'}: damaged: its task is {source.summary['task']!r}")
     if source.summary.get("status") == "diverged":
         raise RunError(f"{folder}: in this run every model diverged, or the one on all rows; there is no error of it")
     return source

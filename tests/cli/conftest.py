@@ -14,7 +14,7 @@ import pytest
 
 from dlrun.cli.app import run
 
-COMPUTING = ("train", "evaluate", "predict")  # the commands that take --device
+COMPUTING = ("train", "evaluate", "predict", "holdout", "crossval", "bootstrap")  # the commands that take --device
 
 
 @dataclass(frozen=True)
