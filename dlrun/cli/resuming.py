@@ -52,12 +52,26 @@ def request_to_resume(request: Request, out: Path | None) -> Request:
     if not config.is_file():
         raise RunError(f"{out}: no run to resume: there is no config.toml in this folder")
     stored = Request(config)
-    if not request.bare and request.load().experiment != stored.load().experiment:
+    if request.bare:
+        refuse_code_of(stored.load().experiment, out)
+    elif request.load().experiment != stored.load().experiment:
         raise ConfigError(
             f"--resume: the experiment named is not that of the run in {out}; leave it (and --set, --seed) out, "
             "or start again with --overwrite"
         )
     return stored
+
+
+def refuse_code_of(experiment: Experiment, folder: Path) -> None:
+    """RunError where a run's folder, which may come from anybody, names Python functions that nobody else named."""
+    from dlrun.nn.user_functions import is_function
+
+    for key, name in (("model.cost", experiment.model.cost), ("model.activation", experiment.model.activation)):
+        if name is not None and is_function(name):
+            raise RunError(
+                f"{folder}: its config.toml names Python code, {key} = {name!r}; to run that code, name the "
+                "experiment beside --resume, as when the run began"
+            )
 
 
 class Resumption:

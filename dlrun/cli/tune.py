@@ -108,6 +108,7 @@ def command(
     """Search the experiment's [tune.space] for the values with the least error."""
     began = time.perf_counter()
     from dlrun.backend import select_backend
+    from dlrun.cli.resuming import refuse_code_of
     from dlrun.config import load_experiment, to_toml
     from dlrun.data.dataset import load_dataset
     from dlrun.reporting.output import Output
@@ -127,6 +128,8 @@ def command(
         stored is None or asked
     ) else load_experiment(stored)  # fmt: skip
     chosen, is_default = with_space(loaded.experiment)
+    if stored is not None and out is not None and not asked:
+        refuse_code_of(chosen, out)
     if stored is not None and asked and to_toml(chosen) != stored.read_text(encoding="utf-8"):
         raise ConfigError(
             f"--resume goes on with the experiment in {stored}, and the one given differs from it; "
