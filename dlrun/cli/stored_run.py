@@ -31,16 +31,22 @@ def open_run(folder: Path, *, run_code: bool = False) -> StoredRun:
 
     A folder may come from anybody: the Python functions that its config.toml names are loaded with `run_code` alone.
     """
+    summary = train_summary(folder)
+    if summary.get("status") == "diverged":
+        raise RunError(f"{folder}: this training diverged and left no model ({summary.get('reason')})")
+    model = _load(folder / MODEL)
+    return StoredRun(folder, summary, _with_functions(model, folder) if run_code else model, run_code)
+
+
+def train_summary(folder: Path) -> dict[str, Any]:
+    """What a finished run of `dlrun train` said at its end, also where it diverged."""
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "there is no such folder"
         raise RunError(f"{folder}: {what}; should be the folder of a run of `dlrun train`")
     summary = _read_summary(folder / SUMMARY)
     if summary.get("command") != "train":
         raise RunError(f"{folder}: a run of `dlrun {summary.get('command')}`, which leaves no model; train one")
-    if summary.get("status") == "diverged":
-        raise RunError(f"{folder}: this training diverged and left no model ({summary.get('reason')})")
-    model = _load(folder / MODEL)
-    return StoredRun(folder, summary, _with_functions(model, folder) if run_code else model, run_code)
+    return summary
 
 
 def _with_functions(model: TrainedModel, folder: Path) -> TrainedModel:

@@ -25,7 +25,7 @@ from dlrun.training.replica import Replica
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 ROWS = 256
-FAR = 30.0  # by more than this from the first layer to the last, a signal explodes; by less than 1/FAR it vanishes
+FAR = 10.0  # by more than this from the first hidden layer to the last, a signal explodes; below 1/FAR it vanishes
 SATURATED = {
     "tanh": (-0.99, 0.99),
     "sigmoid": (0.01, 0.99),
@@ -112,10 +112,7 @@ class LayerReport:
         if forward is None or backward is None or not backward[1]:
             return f"{self.name}: no gradient reaches the first layers."
         ways = [("activations", forward), ("gradients", (1 / backward[0], 1 / backward[1]))]
-        told = [
-            f"{what} {'grow' if ratio > 1 else 'shrink'} {per_layer:.3g}-fold per layer ({ratio:.2g} in all)"
-            for what, (ratio, per_layer) in ways
-        ]
+        told = [f"{what} {_change(per_layer)} ({ratio:.2g} in all)" for what, (ratio, per_layer) in ways]
         words = {
             "vanish": "the signal vanishes",
             "explode": "the signal explodes",
@@ -124,8 +121,15 @@ class LayerReport:
         text = f"{self.name}: {words[self.verdict]}: {told[0]}, {told[1]} on their way back"
         smallest = self._factor("smallest")
         if self.activation == "identity" and smallest is not None and smallest[1] > 0:
-            text += f"; in the smallest unit activations change {smallest[1]:.3g}-fold per layer"
+            text += f"; in the smallest unit activations {_change(smallest[1])}"
         return f"{text}."
+
+
+def _change(per_layer: float) -> str:
+    """In words: a factor per layer."""
+    if 0.95 <= per_layer <= 1.05:
+        return "keep their size"
+    return f"{'grow' if per_layer > 1 else 'shrink'} {per_layer:.3g}-fold per layer"
 
 
 def layer_statistics(

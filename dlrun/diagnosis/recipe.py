@@ -28,7 +28,8 @@ class Step:
 def next_steps(experiment: Experiment, troubles: Sequence[str], *, learning: Sequence[str] = ()) -> list[Step]:
     """Steps against the named gaps, in the order of the recipe.
 
-    learning  what the cost curve showed (`curves`): "overshoots" and "unfinished" change what comes first
+    learning  what the cost curve showed (`curves`) and how the signal goes through the layers (`layers`): "overshoots",
+              "vanish", "explode" and "unfinished" change what comes first
     """
     found: list[Step] = []
     makers = {BIAS: _against_bias, VARIANCE: _against_variance, MISMATCH: _against_mismatch, OVERFITTING: _new_dev}
@@ -37,11 +38,30 @@ def next_steps(experiment: Experiment, troubles: Sequence[str], *, learning: Seq
         found.append(
             Step("a learning rate that is too large", "smaller steps", (f"optimizer.learning_rate={rate / 10:.3g}",))
         )
+    found += _for_the_signal(experiment, learning)
     if "unfinished" in learning and BIAS not in troubles:
         found.append(_longer(experiment, "a cost that still falls"))
     for trouble in troubles:
         found += makers[trouble](experiment)
     return found
+
+
+def _for_the_signal(experiment: Experiment, learning: Sequence[str]) -> list[Step]:
+    """What keeps activations and gradients near their size from layer to layer."""
+    model = experiment.model
+    trouble = next((word for word in ("vanish", "explode") if word in learning), None)
+    if trouble is None:
+        return []
+    name = {"vanish": "vanishing gradients", "explode": "exploding gradients"}[trouble]
+    fitting = "xavier" if model.activation == "tanh" else "he"
+    settings = [] if model.activation in ("relu", "leaky_relu", "tanh") else ["model.activation=relu"]
+    settings += [] if model.initialization == fitting else [f"model.initialization={fitting}"]
+    steps = [Step(name, "an activation and an initialization that fit", tuple(settings))] if settings else []
+    if not model.batch_norm:
+        steps.append(Step(name, "batch normalization", ("model.batch_norm=true",)))
+    if trouble == "explode" and experiment.optimizer.clip_norm is None:
+        steps.append(Step(name, "shorter gradients", ("optimizer.clip_norm=1.0",)))
+    return steps
 
 
 def _against_bias(experiment: Experiment) -> list[Step]:

@@ -1,0 +1,269 @@
+"""The diagnosis of one finished run: its errors, its cost curve, its layers, and what was asked for besides."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlrun.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from dlrun.backend import Backend
+    from dlrun.cli.stored_run import StoredRun
+    from dlrun.data.table import Table as DataTable
+    from dlrun.diagnosis.curves import Finding
+    from dlrun.diagnosis.gaps import Measured
+    from dlrun.diagnosis.layers import LayerReport
+    from dlrun.diagnosis.learning_curve import LearningCurve
+    from dlrun.diagnosis.two_sample import TwoSample
+    from dlrun.reporting.output import Output
+    from dlrun.reporting.run_folder import RunFolder
+    from dlrun.reporting.tables import Table
+    from dlrun.training.run import TrainRun
+
+    FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked of `dlrun diagnose RUN`."""
+
+    run: Path
+    human_error: float
+    tolerance: float | None
+    data: str | None
+    two_sample: bool
+    learning_curve: bool
+    repeats: int
+    out: Path | None
+    overwrite: bool
+    run_code: bool
+    jobs: int | None
+
+
+def diagnose_run(request: Request, backend: Backend, output: Output) -> None:
+    """Carry the diagnosis out, print it and leave its files."""
+    began = time.perf_counter()
+    from dlrun.cli.answering import read_like_training
+    from dlrun.cli.reopening import reopened
+    from dlrun.cli.stored_run import open_run, train_summary
+    from dlrun.reporting.run_folder import claim_run_folder
+
+    before = train_summary(request.run)
+    if before.get("status") == "diverged":
+        _say_diverged(request, before, output)
+        return
+    stored = open_run(request.run, run_code=request.run_code)
+    run, changed = reopened(stored, backend)
+    if changed:
+        output.note(f"warning: {changed}")
+    table = None if request.data is None else read_like_training(stored.model, request.data)
+    if table is not None and not len(table):
+        raise DataError(f"{request.data}: the table has no rows; nothing can be measured")
+    found = _Findings(request, stored, run, backend, table)
+    found.measure(output)
+    name = str(before.get("name") or "experiment")
+    with claim_run_folder(out=request.out, name=name, command="diagnose", overwrite=request.overwrite) as folder:
+        found.report(folder, output, began)
+
+
+def _say_diverged(request: Request, before: dict[str, Any], output: Output) -> None:
+    """Such a run has a curve and nothing else."""
+    from dlrun.diagnosis.curves import findings, read_curve
+    from dlrun.reporting.diagnose_report import findings_text
+
+    curve = read_curve(request.run / "metrics.csv")
+    found = findings(curve, status="diverged", reason=str(before.get("reason") or ""))
+    result = {
+        "command": "diagnose",
+        "run": str(request.run),
+        "curve": [{"what": each.what, "sentence": each.sentence} for each in found],
+    }
+    output.result(result, findings_text(found))
+
+
+@dataclass
+class _Findings:
+    """What is found out about a run, piece by piece."""
+
+    request: Request
+    stored: StoredRun
+    run: TrainRun
+    backend: Backend
+    table: DataTable | None
+    errors: dict[str, Measured] | None = None
+    curve: list[Finding] | None = None
+    layers: LayerReport | None = None
+    learning: LearningCurve | None = None
+    samples: TwoSample | None = None
+
+    @property
+    def task(self) -> str:
+        return self.run.problem.dataset.task
+
+    def measure(self, output: Output) -> None:
+        """Everything that was asked for, before a folder is taken."""
+        from dlrun.diagnosis.curves import findings, read_curve
+
+        experiment = self.run.problem.experiment
+        if self.task == "classification" and self.request.human_error >= 1:
+            raise ConfigError(
+                f"--human-error {self.request.human_error}: should be a share below 1, such as 0.15 for 15 %"
+            )
+        self.errors = self._errors()
+        if experiment.model.kind == "network":
+            status = str(self.stored.summary.get("status") or "done")
+            self.curve = findings(read_curve(self.stored.folder / "metrics.csv"), status=status)
+            self.layers = self._layers()
+        if self.request.two_sample:
+            self.samples = self._two_sample()
+        if self.request.learning_curve:
+            self.learning = self._learning_curve(output)
+
+    # -- the pieces ----------------------------------------------------------------------------
+
+    def _errors(self) -> dict[str, Measured]:
+        """By part, in the order of the chain; the run's own dev rows are train-dev where --data brings others."""
+        from dlrun.cli.answering import answers_for
+
+        data, model = self.run.problem.dataset, self.stored.model
+        names = {"train": "train", "dev": "dev", "test": "test"}
+        if self.table is not None:
+            names = {"train": "train", "dev" if len(self.run.split.dev) else "test": "train-dev"}
+        found = {}
+        for part, name in names.items():
+            rows = getattr(self.run.split, part)
+            if len(rows):
+                answers = model.answers(model.preprocessing.scaling.apply(data.features[rows]), self.backend)
+                found[name] = self._measured(answers, data.target[rows])
+        if self.table is not None:
+            found["dev"] = self._measured(
+                answers_for(model, self.table, self.backend), model.preprocessing.target(self.table)
+            )
+        return found
+
+    def _measured(self, answers: FloatArray, target: npt.NDArray[Any]) -> Measured:
+        from dlrun.diagnosis.gaps import Measured
+        from dlrun.training.run import answer_figures
+
+        error = answer_figures(answers, target, self.task).error
+        squares = (answers[:, 0] - target) ** 2 if self.task == "regression" else None
+        return Measured(error, len(target), squares)
+
+    def _layers(self) -> LayerReport | None:
+        """None where the cost's derivative is not at hand: a user's own, with its code not loaded."""
+        import numpy as np
+
+        from dlrun.diagnosis.layers import batch_of, layer_statistics
+        from dlrun.nn.losses import CUSTOM_LOSSES
+
+        problem, model = self.run.problem, self.stored.model
+        if (problem.loss in CUSTOM_LOSSES and not self.stored.run_code) or model.theta is None:
+            return None
+        net, arrays = batch_of(problem, self.backend, problem.replica(self.run.split.train))
+        if self.run.stack is not None:
+            host = self.backend.to_host
+            arrays |= {
+                name: self.backend.to_device(host(value), "float64") for name, value in self.run.stack.fixed.items()
+            }
+        theta = np.asarray(model.theta, np.float64)[None]
+        return layer_statistics(self.backend, net, arrays, theta, ["the trained model"])[0]
+
+    def _two_sample(self) -> TwoSample:
+        from dlrun.diagnosis.two_sample import two_sample
+
+        data, prepared, split = self.run.problem.dataset, self.stored.model.preprocessing, self.run.split
+        train = prepared.scaling.apply(data.features[split.train])
+        if self.table is not None:
+            other = prepared.features(self.table)
+        else:
+            rows = split.dev if len(split.dev) else split.test
+            other = prepared.scaling.apply(data.features[rows])
+        seed = self.run.problem.experiment.seed
+        names = prepared.feature_names
+        return two_sample(train, other, names, self.backend, seed=seed, jobs=self.request.jobs)
+
+    def _learning_curve(self, output: Output) -> LearningCurve:
+        from dlrun.config import load_experiment
+        from dlrun.diagnosis.learning_curve import SIZES, learning_curve
+        from dlrun.training.problem import Problem
+
+        # the experiment as it was trained: the reopened one is held still
+        experiment = load_experiment(self.stored.folder / "config.toml").experiment
+        problem = Problem(experiment, self.run.problem.dataset, run_code=self.stored.run_code)
+        total = SIZES * self.request.repeats * experiment.training.epochs
+        with output.progress("learning curve", total) as advance:
+            return learning_curve(
+                problem,
+                self.backend,
+                self.run.split,
+                repeats=self.request.repeats,
+                jobs=self.request.jobs,
+                advance=lambda records: advance(len(records)),
+            )
+
+    # -- what is said --------------------------------------------------------------------------
+
+    def report(self, folder: RunFolder, output: Output, began: float) -> None:
+        """Files, tables and JSON."""
+        from dlrun.config import load_experiment, to_toml
+        from dlrun.diagnosis.bias_variance import diagnose
+        from dlrun.diagnosis.recipe import next_steps
+        from dlrun.reporting import diagnose_report as shown
+        from dlrun.reporting.summary import common_summary
+
+        problem, errors = self.run.problem, self.errors or {}
+        experiment = load_experiment(self.stored.folder / "config.toml").experiment
+        human = self.request.human_error
+        scale = float(problem.dataset.target[self.run.split.train].std()) if self.task == "regression" else 1.0
+        diagnosis = diagnose(errors, human=human, task=self.task, tolerance=self.request.tolerance, scale=scale or 1.0)
+        learned = [each.what for each in self.curve or ()]
+        learned += [self.layers.verdict] if self.layers is not None else []
+        steps = next_steps(experiment, diagnosis.suffers_from, learning=learned)
+        folder.write_text("config.toml", to_toml(experiment))
+        parts: list[Table | str] = [
+            shown.errors_table(errors, human, self.task, title=str(self.stored.folder)),
+            shown.gaps_table(diagnosis),
+        ]
+        summary: dict[str, Any] = {
+            "name": experiment.name,
+            **common_summary(
+                command="diagnose",
+                seed=experiment.seed,
+                device=self.backend.name,
+                parameters=self.run.parameters,
+                seconds=time.perf_counter() - began,
+                data_hash=problem.dataset.hash,
+                split_hash=self.run.split.hash,
+            ),
+            "run": str(self.stored.folder),
+            "data": self.request.data,
+            "task": self.task,
+            **shown.diagnosis_json(diagnosis, errors, human),
+            "next_steps": shown.steps_json(steps),
+            "curve": [{"what": each.what, "sentence": each.sentence} for each in self.curve or ()],
+        }
+        if self.curve:
+            parts.append(shown.findings_text(self.curve))
+        if steps:
+            parts.append(shown.steps_table(steps))
+        if self.samples is not None:
+            second = self.request.data or ("dev" if len(self.run.split.dev) else "test")
+            parts.append(shown.two_sample_text(self.samples, "train", second))
+            summary["two_sample"] = shown.two_sample_json(self.samples)
+        if self.learning is not None:
+            shown.write_curve(folder, self.learning)
+            parts.append(shown.curve_table(self.learning, self.task))
+            summary["learning_curve"] = [vars(each) for each in self.learning.sizes]
+        if self.layers is not None:
+            shown.write_layers(folder, [self.layers])
+            parts.append(shown.layers_table(self.layers, title="Layers of the trained model"))
+            summary["layers"] = shown.layers_json([self.layers])[0]
+        parts.append(f"Files: {folder.path}")
+        folder.write_json("summary.json", summary)
+        output.result({**summary, "folder": str(folder.path)}, *parts, in_files=True)
