@@ -117,7 +117,12 @@ def best(timings: Sequence[Timings], peer: str) -> Timings | None:
 
 def paired_ratio(numerator: Timings, denominator: Timings) -> tuple[float, float, float]:
     """Lower quartile, median and upper quartile of the ratios of the same rounds."""
-    ratios = sorted(a / b for a, b in zip(numerator.seconds, denominator.seconds, strict=True))
+    return paired_ratio_of(numerator.seconds, denominator.seconds)
+
+
+def paired_ratio_of(numerator: Sequence[float], denominator: Sequence[float]) -> tuple[float, float, float]:
+    """The same for lists of figures, one per round."""
+    ratios = sorted(a / b for a, b in zip(numerator, denominator, strict=True))
     if len(ratios) == 1:
         return ratios[0], ratios[0], ratios[0]
     low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")

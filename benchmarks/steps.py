@@ -89,10 +89,11 @@ def report(found: dict[str, list[Timings]], rounds: int) -> str:
         "",
         machine(versions),
         "",
-        "Forward, backward and Adam in float32 on a batch that is in place; ReLU, softmax cross-entropy. Every peer runs "
-        f"in a process of its own, in {rounds} interleaved rounds, on 1 and on 2 threads; its row shows the better of the "
-        "two. Times are medians over rounds of the least of a round's five chunks, with the range beside them. A ratio is "
-        "the peer's time over that of dlrun's step in the same round: median (quartiles). Above 1, dlrun is faster.",
+        "Forward, backward and Adam in float32 on a batch that is in place; ReLU, softmax cross-entropy. Every peer runs",
+        f"in a process of its own, in {rounds} interleaved rounds, on 1 and on 2 threads; its row shows the better of the",
+        "two. A round's figure is the least of five chunks during which other processes left the machine alone (or the",
+        "least disturbed one). Times are medians over rounds, with the range beside them; a ratio is the peer's time over",
+        "that of dlrun's step in the same round: median (quartiles). Above 1, dlrun is faster.",
         "",
         "## Goals",
         "",

@@ -46,9 +46,7 @@ def stack_of(case: StepCase, threads: int, batches: int) -> tuple[Stack, Any]:
     atexit.register(resources.close)
     theta = np.concatenate([part.ravel() for W_b in case.weights() for part in W_b])[None]
     settings = StackSettings(batch_size=case.batch)
-    stack = Stack(
-        backend, net, settings, store, identity, [replica], theta=theta.astype(np.float64), threads=executor
-    )
+    stack = Stack(backend, net, settings, store, identity, [replica], theta=theta.astype(np.float64), threads=executor)
     return stack, executor
 
 

@@ -18,9 +18,7 @@ from dlrun.errors import GraphError
 from dlrun.graph.gradients import topological_order
 from dlrun.graph.node import OPS, Node
 
-TILE = (
-    1 << 16
-)  # elements: smaller tiles pay for more calls, larger ones for memory (measured: 8 thousand to 500 thousand)
+TILE = 1 << 16  # elements: smaller tiles pay for more calls, larger ones for memory (measured)
 THREADED = 1 << 18  # elements from which a second thread pays for being woken
 
 
@@ -139,10 +137,8 @@ class ElementwiseProgram:
         target, ops = self._targets[readers[0]], (OPS[node.op], OPS[readers[0].op])
         read = any(self._bindings.get(x) is target for x in node.inputs)
         fits = read and target.dtype == node.dtype and all(op.in_place for op in ops)
-        last = max(
-            (self._last_use.get(leaf, -1) for leaf, array in self._bindings.items() if array is target), default=-1
-        )
-        return readers[0] if fits and last <= position else None
+        old = [leaf for leaf, array in self._bindings.items() if array is target]
+        return readers[0] if fits and all(self._last_use[leaf] <= position for leaf in old) else None
 
     def _operand(self, node: Node, arrays: Mapping[Node, Any]) -> Any:
         if node.op == "constant" and node.value.ndim == 0:
