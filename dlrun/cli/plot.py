@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RunsArgument = Annotated[
     list[Path],
     typer.Argument(
-        metavar="RUN…", help="Folders of runs, or CSV files that a command of dlrun wrote.", show_default=False
+        metavar="RUN", help="Folders of runs, or CSV files that a command of dlrun wrote.", show_default=False
     ),
 ]
 LabelOption = Annotated[

@@ -20,7 +20,7 @@ NAME = "report.html"
 
 
 def command(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of finished runs.", show_default=False)],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of finished runs.", show_default=False)],
     out: Annotated[
         Path | None,
         typer.Option(

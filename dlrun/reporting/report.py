@@ -14,9 +14,10 @@ from dlrun.errors import DlrunError
 from dlrun.reporting.plots.kinds import KINDS, Options, choose, fitting
 from dlrun.reporting.plots.picture import drawn
 from dlrun.reporting.plots.source import Source
-from dlrun.reporting.report_figures import comparison_table, figures_tables, headline, warnings_of
+from dlrun.reporting.report_figures import comparison_table, headline, warnings_of
 from dlrun.reporting.report_html import Markup, escaped, facts, html_table, inline_picture, isolated, tag
 from dlrun.reporting.report_style import CSS
+from dlrun.reporting.report_tables import figures_tables
 from dlrun.reporting.train_report import shown
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"

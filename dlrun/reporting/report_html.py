@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
 LONG = 28  # characters from which a cell of text is kept wide enough to read
+ENLARGED = 1.25  # pixels to a point of a picture where there is room
 LARGEST_SVG = 600_000  # characters; a picture of more becomes a PNG
 
 
@@ -139,8 +140,7 @@ def _own_svg(svg: bytes, about: str, prefix: str) -> str:
     box = root.attrib["viewBox"].split()
     root.attrib = {
         "viewBox": root.attrib["viewBox"],
-        "width": box[2],
-        "height": box[3],
+        "width": f"{float(box[2]) * ENLARGED:.0f}",
         "role": "img",
         "aria-label": neutralize(about),
         "stroke-linejoin": "round",

@@ -35,7 +35,7 @@ section {
 nav ul { list-style: none; padding: 0; margin: 0.5rem 0; display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; }
 a { color: var(--accent); }
 .wide { overflow-x: auto; max-width: 100%; }
-table { border-collapse: collapse; font-size: 0.92rem; overflow-wrap: normal; }
+table { margin-top: 0.75rem; border-collapse: collapse; font-size: 0.92rem; overflow-wrap: normal; }
 caption { text-align: left; font-weight: 600; padding: 0.25rem 0; }
 th, td { padding: 0.3rem 0.75rem 0.3rem 0; text-align: left; vertical-align: top; }
 tr { border-bottom: 1px solid var(--rule); }
@@ -55,7 +55,8 @@ dd { margin: 0; }
   padding: 0.4rem 0.75rem; margin: 0.5rem 0;
 }
 figure { margin: 1rem 0 0; }
-figure svg, figure img { display: block; width: 100%; height: auto; max-width: 40rem; color: var(--ink); }
+figure svg, figure img { display: block; height: auto; max-width: 100%; color: var(--ink); }
+figure img { width: 40rem; }
 figure img { background: #ffffff; }
 figcaption { color: var(--soft); font-size: 0.9rem; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 0 1.5rem; }

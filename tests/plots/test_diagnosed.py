@@ -8,8 +8,8 @@ from made_runs import Draw, MakeRun
 
 from dlrun.errors import RunError
 
-LAYERS = ("initialization", "layer", "units", "mean", "spread", "dead", "saturated", "signal", "gradient")
-CURVE = ("n_train", "repeat", "train_error", "dev_error", "status")
+LAYERS = ("initialization", "layer", "units", "mean", "spread", "dead", "saturated", "signal", "gradient_norm")
+CURVE = ("rows", "repeat", "train_error", "dev_error", "status")
 
 
 def test_layers_are_lines_by_initialization(make_run: MakeRun, draw: Draw) -> None:

@@ -12,7 +12,7 @@ from dlrun.errors import RunError
 from dlrun.reporting.plots.curves import error_label
 from dlrun.reporting.plots.kinds import Options
 from dlrun.reporting.plots.names import label
-from dlrun.reporting.plots.source import Columns, Source
+from dlrun.reporting.plots.source import Source
 from dlrun.reporting.plots.style import colour, legend, line, log_axis, marker, whole_ticks
 
 if TYPE_CHECKING:
@@ -22,30 +22,27 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 LAYERS, CURVE = "layers.csv", "learning_curve.csv"
 LEAST = 1e-300
-# What a network's rows are told apart by, and what the number of training rows is called.
-NETWORKS = ("initialization", "name", "network", "model")
-SIZES = ("n_train", "rows")
 
 
 def draw_layers(figure: Figure, sources: Sequence[Source], options: Options) -> None:
     """By layer: the spread of the activations, the size of the gradient, the share of dead or saturated units."""
     source = sources[0]
     table = source.table(LAYERS)
-    names = next((table.text(each) for each in NETWORKS if each in table), None)
-    networks = [""] if names is None else list(dict.fromkeys(names.tolist()))
+    names = table.text("initialization")
+    networks = list(dict.fromkeys(names.tolist()))
     panels = figure.subplots(1, 3)
     for index, network in enumerate(networks):
-        chosen = np.ones(len(table), bool) if names is None else names == network
+        chosen = names == network
         layer = table.numbers("layer")[chosen]
         lost = np.zeros(int(chosen.sum()))
         for kind in ("dead", "saturated"):
             if kind in table:
                 lost = np.maximum(lost, np.nan_to_num(table.numbers(kind)[chosen]))
-        shown = (table.numbers("spread")[chosen], table.numbers("gradient")[chosen], lost)
+        shown = (table.numbers("spread")[chosen], table.numbers("gradient_norm")[chosen], lost)
         for axes, values in zip(panels, shown, strict=True):
             name = label(network, longest=24) if axes is panels[-1] else None
             axes.plot(layer, values, color=colour(index), ls=line(index), marker=marker(index), ms=4, label=name or "_")
-    texts = ("spread of the activations", "‖dW‖ of the layer", "share of units dead or saturated")
+    texts = ("spread of the activations", "‖dW‖ of the layer", "dead or saturated units")
     for axes, text in zip(panels, texts, strict=True):
         axes.set_xlabel("layer")
         axes.set_title(text, fontsize=9)
@@ -53,7 +50,7 @@ def draw_layers(figure: Figure, sources: Sequence[Source], options: Options) -> 
     for axes in panels[:2]:
         _log_where_positive(axes)
     panels[2].set_ylim(-0.03, 1.03)
-    if networks != [""]:
+    if len(networks) > 1:
         panels[2].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     figure.suptitle(options.title or f"{source.title}: layer by layer", x=0.01, ha="left", fontsize=11)
 
@@ -73,7 +70,7 @@ def draw_learning_curve(figure: Figure, sources: Sequence[Source], options: Opti
     axes = figure.add_subplot()
     for index, source in enumerate(sources):
         table = source.table(CURVE)
-        sizes = _sizes(table)
+        sizes = table.numbers("rows")
         drawn = 0
         for place, column in enumerate(("train_error", "dev_error")):
             x, mean, points = _by_size(sizes, table.numbers(column))
@@ -96,11 +93,6 @@ def draw_learning_curve(figure: Figure, sources: Sequence[Source], options: Opti
     several = f"learning curves of {len(sources)} runs"
     axes.set_title(options.title or (f"{sources[0].title}: learning curve" if len(sources) == 1 else several))
     legend(axes)
-
-
-def _sizes(table: Columns) -> FloatArray:
-    column = next((each for each in SIZES if each in table), SIZES[0])
-    return table.numbers(column)
 
 
 def _by_size(sizes: FloatArray, errors: FloatArray) -> tuple[FloatArray, FloatArray, tuple[FloatArray, FloatArray]]:

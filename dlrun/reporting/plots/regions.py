@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from dlrun.data.dataset import Dataset
     from dlrun.training.model import TrainedModel
 
 FloatArray = npt.NDArray[np.float64]
@@ -27,6 +27,14 @@ STEPS = 241  # grid points a side
 MARGIN = 0.08  # beyond the data, as a share of its span
 MOST_POINTS = 1500
 MOST_CLASSES = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """features (k, d) as they are in the data, target (k,): class codes, or numbers."""
+
+    features: FloatArray
+    target: npt.NDArray[Any]
 
 
 def numeric_features(source: Source) -> int:
@@ -111,8 +119,7 @@ def draw_line(figure: Figure, sources: Sequence[Source], options: Options) -> No
     for code in range(answers.shape[1]):
         axes.plot(x, answers[:, code], color=colour(code), lw=1.8, label=None if names else "answer")
     if found is not None:
-        rows = list(evenly(len(found), MOST_POINTS))
-        points, target = found.features[rows, 0], np.asarray(found.target)[rows]
+        points, target = found.features[:, 0], found.target
         if names:
             for code in range(len(names)):
                 chosen = points[target == code]
@@ -129,15 +136,17 @@ def draw_line(figure: Figure, sources: Sequence[Source], options: Options) -> No
         axes.legend(loc="best")
 
 
-def _rows(source: Source, model: TrainedModel) -> Dataset | None:
-    """The run's data; None where it cannot be read again: then the model is drawn without it."""
+def _rows(source: Source, model: TrainedModel) -> Rows | None:
+    """The run's data, of many rows some; None where it cannot be read again: then the model is drawn without it."""
     try:
-        return data_of(source, model)[0]
+        dataset = data_of(source, model)[0]
     except RunError:
         return None
+    chosen = np.array(evenly(len(dataset), MOST_POINTS), np.int64)
+    return Rows(np.asarray(dataset.features[chosen]), np.asarray(dataset.target[chosen]))
 
 
-def _axis(model: TrainedModel, found: Dataset | None, feature: int) -> FloatArray:
+def _axis(model: TrainedModel, found: Rows | None, feature: int) -> FloatArray:
     """Grid points along a feature: over the data, else three training standard deviations about its mean."""
     if found is not None and np.isfinite(found.features[:, feature]).any():
         low, high = np.nanmin(found.features[:, feature]), np.nanmax(found.features[:, feature])
@@ -149,12 +158,10 @@ def _axis(model: TrainedModel, found: Dataset | None, feature: int) -> FloatArra
     return np.linspace(low - room, high + room, STEPS)
 
 
-def _points(axes: Axes, found: Dataset, classes: Sequence[str]) -> None:
-    rows = list(evenly(len(found), MOST_POINTS))
-    features, target = found.features[rows], np.asarray(found.target)[rows]
-    size = 5.0 if len(rows) <= 300 else 3.5
+def _points(axes: Axes, found: Rows, classes: Sequence[str]) -> None:
+    size = 5.0 if len(found.target) <= 300 else 3.5
     for code in range(len(classes)):
-        x, y = features[target == code].T
+        x, y = found.features[found.target == code].T
         kwargs: dict[str, Any] = {"ls": "", "marker": marker(code), "ms": size, "mec": "#FFFFFF", "mew": 0.4}
         axes.plot(x, y, color=colour(code), **kwargs)
 

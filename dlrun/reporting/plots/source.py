@@ -29,8 +29,8 @@ TABLES: dict[str, tuple[str, ...]] = {
     "trials.csv": ("trial", "status", "score", "epochs"),
     "gradcheck.csv": ("parameter", "relative_difference", "verdict"),
     "epsilon_sweep.csv": ("epsilon",),
-    "learning_curve.csv": ("train_error", "dev_error"),
-    "layers.csv": ("layer", "units", "spread", "gradient"),
+    "learning_curve.csv": ("rows", "train_error", "dev_error"),
+    "layers.csv": ("initialization", "layer", "spread", "gradient_norm"),
     "path.csv": ("step", "learning_rate", "cost"),
 }
 

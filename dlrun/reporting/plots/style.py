@@ -120,7 +120,7 @@ def log_axis(axes: Axes, which: str) -> None:
     decades = high / low if low > 0 else 10.0
     axis.set_major_formatter(FuncFormatter(lambda value, _: power_of_ten(value, always=decades > 1e4)))
     axis.set_minor_formatter(NullFormatter())
-    if decades < 30:  # so few powers of ten leave an axis without numbers
+    if decades < 100:  # so few powers of ten leave an axis without numbers
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
 
 

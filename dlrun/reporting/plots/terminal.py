@@ -119,6 +119,11 @@ def _contents(axes: Axes, grid: _Grid) -> list[tuple[str, str]]:
                 mark_of(handle.get_color(), text.get_text())
     for image in axes.images:
         _image(image, grid, with_shades=not axes.texts)
+    for collection in axes.collections:
+        if getattr(collection, "filled", True) is False:  # contours: borders and lines of equal cost
+            for path in collection.get_paths():
+                for part in path.to_polygons(closed_only=False):
+                    grid.line(part[:, 0], part[:, 1], ".")
     for patch in axes.patches:
         vertices = patch.get_path().transformed(patch.get_patch_transform()).vertices
         outline = np.asarray(vertices, float)
