@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import browse, find_browser, visit
+from cli.browser import browse, find_browser, visit
 
 from dlrun.cli.app import run as dlrun_run
 from dlrun.reporting.report_html import escaped, tag

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_runs import METRICS, Draw, MakeRun, Rows
 from matplotlib.figure import Figure
+from plots.made_runs import METRICS, Draw, MakeRun, Rows
 
 from dlrun.reporting.csv_files import CsvFile
 from dlrun.reporting.plots.kinds import Options

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_runs import Draw, MakeRun
+from plots.made_runs import Draw, MakeRun
 from sklearn.calibration import calibration_curve
 
 from dlrun.errors import RunError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_runs import METRICS, Draw, MakeRun
+from plots.made_runs import METRICS, Draw, MakeRun
 
 from dlrun.errors import RunError
 from dlrun.reporting.plots.curves import curve

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from made_runs import METRICS, MakeRun
+from plots.made_runs import METRICS, MakeRun
 
 from dlrun.errors import ConfigError, RunError
 from dlrun.reporting import plots

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from made_runs import Draw
 from matplotlib.contour import QuadContourSet
+from plots.made_runs import Draw
 from safetensors.numpy import load_file
 
 from dlrun.cli.app import run

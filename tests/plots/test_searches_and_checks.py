@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_runs import Draw, MakeRun
 from matplotlib.patches import Rectangle
+from plots.made_runs import Draw, MakeRun
 
 from dlrun.errors import RunError
 from dlrun.reporting.plots.key_scale import KeyScale

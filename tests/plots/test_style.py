@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from made_runs import METRICS, Draw, MakeRun
 from matplotlib.colors import to_rgb
+from plots.made_runs import METRICS, Draw, MakeRun
 
 from dlrun.errors import ConfigError
 from dlrun.reporting.plots.names import label

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from made_runs import METRICS, Draw, MakeRun
+from plots.made_runs import METRICS, Draw, MakeRun
 
 from dlrun.reporting.plots.terminal import as_text
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tuning_cases import problem_of
+from tuning.tuning_cases import problem_of
 
 from dlrun.backend import Backend
 from dlrun.config import Experiment

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tuning_cases import experiment
+from tuning.tuning_cases import experiment
 
 from dlrun.config import load_experiment
 from dlrun.errors import ConfigError

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from scipy import stats
-from tuning_cases import experiment
+from tuning.tuning_cases import experiment
 
 from dlrun.config import Range
 from dlrun.tuning.importance import average_ranks, between_share, bins_of, importances

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tuning_cases import experiment
+from tuning.tuning_cases import experiment
 
 from dlrun.config import with_values
 from dlrun.errors import ConfigError

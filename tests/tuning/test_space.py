@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from tuning_cases import experiment
+from tuning.tuning_cases import experiment
 
 from dlrun.config import Range
 from dlrun.errors import ConfigError

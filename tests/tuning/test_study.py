@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tuning_cases import RATES, experiment, problem_of
+from tuning.tuning_cases import RATES, experiment, problem_of
 
 from dlrun.backend import Backend
 from dlrun.config import with_values
