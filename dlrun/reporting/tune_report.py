@@ -170,7 +170,7 @@ def _nested(summary: Mapping[str, Any]) -> list[str]:
     return [
         f"Nested: a model tuned like this errs {shown(e['mean'])} on rows that its search did not see "
         f"({nested['folds']} outer folds{between}); the searches' own best scores were {shown(nested['inner'])} "
-        f"on average, which is {shown(nested['optimism'])} too good."
+        f"on average (optimism {shown(nested['optimism'])})."
     ]
 
 
