@@ -18,7 +18,8 @@ import numpy.typing as npt
 from dlrun.backend import Backend
 from dlrun.data.dataset import Dataset
 from dlrun.errors import DataError
-from dlrun.resampling.intervals import Interval, normal_quantile
+from dlrun.resampling.distributions import normal_quantile
+from dlrun.resampling.intervals import Interval
 from dlrun.resampling.run import ResamplingRun
 from dlrun.resampling.splitters import k_fold
 from dlrun.rng import generator

@@ -8,14 +8,8 @@ from math import sqrt
 
 import numpy as np
 
-from dlrun.resampling.intervals import (
-    FloatArray,
-    binomial_two_sided,
-    chi_squared_tail,
-    normal_quantile,
-    t_interval,
-    t_two_sided,
-)
+from dlrun.resampling.distributions import binomial_two_sided, chi_squared_tail, normal_quantile, t_two_sided
+from dlrun.resampling.intervals import FloatArray, t_interval
 
 EXACT_BELOW = 25  # discordant rows below which McNemar's test is the exact binomial one
 NO_SPREAD = 1e-12  # spread relative to the size of the differences that is rounding, not spread

@@ -1,7 +1,4 @@
-"""Quantiles, tail probabilities and the intervals made of them.
-
-`scipy.special` is imported inside: importing `scipy.stats` would cost more than most runs of a test set.
-"""
+"""Confidence intervals of means, shares and roots."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlrun.errors import ConfigError
+from dlrun.resampling.distributions import normal_quantile, t_quantile
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -31,41 +29,6 @@ NO_INTERVAL = Interval(None, None)
 def check_confidence(confidence: float) -> None:
     if not 0 < confidence < 1:
         raise ConfigError(f"confidence: {confidence} is no probability; give a number between 0 and 1, as 0.95")
-
-
-def normal_quantile(probability: float) -> float:
-    """z with P(Z ≤ z) = probability."""
-    from scipy.special import ndtri
-
-    return float(ndtri(probability))
-
-
-def t_quantile(probability: float, degrees: float) -> float:
-    """t with P(T ≤ t) = probability for Student's t with `degrees` of freedom."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(degrees, probability))
-
-
-def t_two_sided(statistic: float, degrees: float) -> float:
-    """P(|T| ≥ |statistic|) for Student's t."""
-    from scipy.special import stdtr
-
-    return float(2 * stdtr(degrees, -abs(statistic)))
-
-
-def chi_squared_tail(statistic: float, degrees: float = 1) -> float:
-    """P(χ² ≥ statistic)."""
-    from scipy.special import chdtrc
-
-    return float(chdtrc(degrees, statistic))
-
-
-def binomial_two_sided(successes: int, trials: int) -> float:
-    """Exact two-sided p-value of `successes` in `trials` under probability ½: 2·P(X ≤ min), at most 1."""
-    from scipy.special import bdtr
-
-    return float(min(1.0, 2 * bdtr(float(min(successes, trials - successes)), trials, 0.5)))
 
 
 def t_interval(mean: float, standard_error: float, degrees: float, confidence: float) -> Interval:

@@ -1,4 +1,4 @@
-"""Intervals against scipy, and the estimates of cross-validation against closed forms."""
+"""Intervals against SciPy, and the estimates of cross-validation against closed forms."""
 
 from __future__ import annotations
 
@@ -11,22 +11,6 @@ from dlrun.resampling import intervals
 from dlrun.resampling.estimates import error_of, estimate_error, row_losses, rows_interval
 from dlrun.resampling.resamples import Resamples
 from dlrun.resampling.splitters import k_fold, leave_one_out
-
-
-@pytest.mark.parametrize("p", [0.005, 0.025, 0.5, 0.9, 0.975, 0.995])
-@pytest.mark.parametrize("degrees", [1, 2, 9, 99, 1e6])
-def test_quantiles(p: float, degrees: float) -> None:
-    assert intervals.normal_quantile(p) == pytest.approx(stats.norm.ppf(p), abs=1e-12)
-    assert intervals.t_quantile(p, degrees) == pytest.approx(stats.t.ppf(p, degrees), rel=1e-9, abs=1e-9)
-    statistic = stats.t.ppf(p, degrees)
-    assert intervals.t_two_sided(statistic, degrees) == pytest.approx(2 * min(p, 1 - p), rel=1e-8)
-
-
-def test_tails() -> None:
-    for statistic in (0.1, 3.84, 20.0):
-        assert intervals.chi_squared_tail(statistic) == pytest.approx(stats.chi2.sf(statistic, 1), rel=1e-10)
-    for k, n in ((0, 5), (3, 10), (5, 10), (9, 10)):
-        assert intervals.binomial_two_sided(k, n) == pytest.approx(stats.binomtest(k, n).pvalue, rel=1e-10)
 
 
 @pytest.mark.parametrize(("wrong", "n"), [(0, 20), (1, 20), (7, 50), (20, 20)])
