@@ -122,7 +122,7 @@ def _contents(axes: Axes, grid: _Grid) -> list[tuple[str, str]]:
     for collection in axes.collections:
         if getattr(collection, "filled", True) is False:  # contours: borders and lines of equal cost
             for path in collection.get_paths():
-                for part in path.to_polygons(closed_only=False):
+                for part in map(np.asarray, path.to_polygons(closed_only=False)):
                     grid.line(part[:, 0], part[:, 1], ".")
     for patch in axes.patches:
         vertices = patch.get_path().transformed(patch.get_patch_transform()).vertices
