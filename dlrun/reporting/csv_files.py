@@ -25,8 +25,11 @@ def csv_cell(value: Any) -> str:
     is an empty field; bools are true and false. Text that a spreadsheet would run as a formula (it begins
     with = + - @, a tab or a line break, and is no number) gets an apostrophe in front.
     """
-    if type(value) is float:  # the most frequent kind
+    kind = type(value)  # the most frequent kinds first: a bootstrap writes a hundred thousand rows
+    if kind is float or kind is int:
         return repr(value)
+    if kind is str and value.isalnum():
+        return str(value)
     if value is None:
         return ""
     if isinstance(value, str):
