@@ -93,7 +93,7 @@ def _assembled(problem: Problem, stack: Stack, rows: IntArray, *, fixed_dropout:
     n, B = stack.normalization, len(rows)
     x = np.ones((1, B, net.inputs + 1))
     x[0, :, :-1] = n.apply(problem.dataset.features[rows])
-    y = ((problem.targets[rows] - n.y_shift[0]) * n.y_scale[0])[None]
+    y = ((problem.target_rows(rows) - n.y_shift[0]) * n.y_scale[0])[None]
     arrays = {"x": backend.to_device(x), "y": backend.to_device(y)}
     arrays |= {name: backend.to_device(backend.to_host(value), "float64") for name, value in stack.fixed.items()}
     arrays |= {

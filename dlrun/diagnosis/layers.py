@@ -89,9 +89,12 @@ class LayerReport:
 
     @property
     def verdict(self) -> str:
-        """vanish, explode, steady, symmetric (all units of a layer alike), or shallow (nothing to go through)."""
-        if all(each.gradient == 0 for each in self.layers[:-1]) and len(self.layers) > 1:
-            return "symmetric" if all(each.spread == 0 for each in self.layers[:-1]) else "vanish"
+        """vanish, explode or steady; symmetric: the units of a layer alike; still: no gradient; shallow: few layers."""
+        hidden = self.layers[:-1]
+        if hidden and all(each.gradient == 0 and each.spread == 0 for each in hidden):
+            return "symmetric"
+        if all(each.gradient == 0 for each in self.layers):
+            return "still"
         forward, backward = self._factor("largest"), self._factor("signal")
         if forward is None or backward is None:
             return "shallow"
@@ -106,6 +109,8 @@ class LayerReport:
         """What happens on the way, in words."""
         if self.verdict == "symmetric":
             return f"{self.name}: all units of a layer are alike and stay so: symmetry is never broken."
+        if self.verdict == "still":
+            return f"{self.name}: no parameter of any layer has a gradient: the cost is flat here, or at its lowest."
         if self.verdict == "shallow":
             return f"{self.name}: with fewer than two hidden layers nothing can vanish or explode on the way."
         forward, backward = self._factor("largest"), self._factor("signal")
@@ -207,7 +212,7 @@ def batch_of(problem: Problem, backend: Backend, replica: Replica) -> tuple[Arch
     rows = replica.train[np.sort(generator(replica.seed, 0, "layer rows").permutation(len(replica.train))[:ROWS])]
     x = np.ones((1, len(rows), net.inputs + 1))
     x[0, :, :-1] = normalization.apply(problem.dataset.features[rows])
-    y = ((problem.targets[rows] - normalization.y_shift[0]) * normalization.y_scale[0])[None]
+    y = ((problem.target_rows(rows) - normalization.y_shift[0]) * normalization.y_scale[0])[None]
     arrays = {"x": backend.to_device(x), "y": backend.to_device(y)}
     fixed = problem.fixed_tensors(net, [replica], normalization)
     arrays |= {name: backend.to_device(value, "float64") for name, value in fixed.items()}
