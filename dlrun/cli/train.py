@@ -171,13 +171,16 @@ def _note(record: EpochRecord) -> str:
 
 def summary_of(run: TrainRun, outcome: Outcome, *, device: str, threads: int, seconds: float) -> dict[str, Any]:
     """What `summary.json` says."""
+    import numpy as np
+
     from dlrun.nn.baselines import fit_baseline
     from dlrun.reporting.summary import common_summary
     from dlrun.reporting.train_report import BASELINES, figures_json
 
     experiment, data, split, result = run.problem.experiment, run.problem.dataset, run.split, outcome.result
     baseline = BASELINES[data.task]
-    fitted = fit_baseline(baseline, data.features[split.train], data.target[split.train], len(data.classes))
+    nothing = np.zeros((len(split.train), 0))
+    fitted = fit_baseline(baseline, nothing, data.target[split.train], len(data.classes))
     network = experiment.model.kind == "network"
     return {
         "name": experiment.name,

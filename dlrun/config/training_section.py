@@ -158,6 +158,11 @@ class TrainingConfig(Section):
         default=None,
         description="stop when the cost of an epoch differs by less than this from the last one's",
     )
+    measure_rows: Count | None = Field(
+        default=None,
+        description="after each epoch, measure cost and error on so many of the training rows, drawn once; "
+        "left out: on all of them; at the end all are measured",
+    )
     early_stopping: EarlyStopping | None = Field(
         default=None, description="left out: train for all epochs; an empty table turns it on"
     )

@@ -20,6 +20,7 @@ class StoredFeatures:
     """
 
     ndim = 2
+    nbytes = 0  # of memory
 
     def __init__(self, file: RowFile, columns: slice | IntArray, kept: IntArray | None, *, gaps: bool) -> None:
         self.file, self.gaps = file, gaps

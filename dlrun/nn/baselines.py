@@ -47,7 +47,7 @@ def baseline_answers(kind: str, fitted: dict[str, Any], queries: FloatArray) -> 
     """Answers (m, C): probabilities, or values (m, 1), for scaled features (m, d)."""
     if kind == "nearest_neighbor":
         return np.asarray(fitted["targets"][nearest_rows(fitted["rows"], queries)])
-    return np.broadcast_to(fitted["answer"], (len(queries), len(fitted["answer"]))).copy()
+    return np.broadcast_to(fitted["answer"], (len(queries), len(fitted["answer"])))
 
 
 def fit_baseline(

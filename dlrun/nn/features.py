@@ -7,7 +7,7 @@ rbf         φ_j(x) = exp(−γ‖x − c_j‖²), the centres c_j drawn at rand
 from __future__ import annotations
 
 from math import comb
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,13 @@ from dlrun.graph.arithmetic import exp, square
 from dlrun.graph.node import Node
 from dlrun.graph.reductions import matmul, reduce_sum
 from dlrun.graph.shaping import concatenate
+
+
+class ScaledRows(Protocol):
+    """Scaled training rows (n, d), or what gives the rows that are asked for."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, places: npt.NDArray[np.int64], /) -> npt.NDArray[np.float64]: ...
 
 
 def feature_count(feature_map: Any, inputs: int) -> int:
@@ -28,7 +35,7 @@ def feature_count(feature_map: Any, inputs: int) -> int:
 
 
 def fixed_tensors(
-    feature_map: Any, rows: npt.NDArray[np.float64], random: np.random.Generator
+    feature_map: Any, rows: ScaledRows, random: np.random.Generator
 ) -> dict[str, npt.NDArray[np.float64]]:
     """What a map draws once per replica: the centres (d, M) of `rbf`, from the scaled training rows."""
     if feature_map is None or feature_map.name != "rbf":

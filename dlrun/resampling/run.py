@@ -155,8 +155,7 @@ class ResamplingRun:
         divisions = []
         nothing = np.zeros(0)
         for number, each in enumerate(self.listed):
-            scaling = self.problem.normalization([each.train])
-            scaled = scaling.apply(data.features)
+            scaled = self.problem.baseline_features(kind, each.train)
             fitted = fit_baseline(kind, scaled[each.train], data.target[each.train], len(data.classes))
             tested = np.arange(len(data), dtype=np.int64) if self.everything else each.test
             answers = baseline_answers(kind, fitted, scaled[tested])

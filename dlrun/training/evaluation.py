@@ -61,6 +61,7 @@ class Evaluator:
         """Cost and error of each replica on its own rows; `penalty` adds λ/(2m)·‖W‖ with m the batch size."""
         stack = self._stack
         index, counts = batch_index(list(parts), self._chunk, stack.store.padding)
+        stack.store.announce(index)
         xp = stack.backend.xp
         cost, wrong = xp.zeros(stack.R), xp.zeros(stack.R)  # float64 sums
         with stack.backend.quiet():
@@ -86,8 +87,7 @@ class Evaluator:
         return Figures(n, mean + extra, float(np.sqrt(wrong / n)) / spread)
 
     def _run(self, rows: Rows) -> None:
-        backend = self._stack.backend
-        self._buffer.gather(rows if backend.name == "cpu" else backend.to_device(rows))
+        self._buffer.gather(rows)
         self._plan.run()
 
     def _wrong(self) -> Array:
@@ -119,6 +119,7 @@ class Evaluator:
         """
         stack = self._stack
         index, _ = batch_index(list(parts), self._chunk, stack.store.padding)
+        stack.store.announce(index)
         chunks = []
         with stack.backend.quiet():
             for rows in index:

@@ -97,7 +97,7 @@ class Training:
     def _measure(self) -> dict[str, list[Figures]]:
         replicas = self.stack.replicas
         return {
-            part: self.evaluator.figures([getattr(r, part) for r in replicas], penalty=part == "train")
+            part: self.evaluator.figures([r.measured(part) for r in replicas], penalty=part == "train")
             for part in self._parts
         }
 

@@ -13,15 +13,19 @@ import numpy.typing as npt
 from dlrun.backend import Backend
 from dlrun.data.dataset import Dataset
 from dlrun.data.scaling import fit_scalings
+from dlrun.data.stored_features import Features, StoredFeatures
 from dlrun.errors import ConfigError
 from dlrun.nn.activations import CUSTOM as CUSTOM_ACTIVATION
 from dlrun.nn.losses import LOSSES, default_loss, loss_named
 from dlrun.nn.network import Architecture
 from dlrun.nn.user_functions import UserFunctions, is_function, load_functions
 from dlrun.rng import generator
+from dlrun.training.epoch_order import is_large
+from dlrun.training.memory_check import refuse_oversize
 from dlrun.training.replica import Replica, no_rows
 from dlrun.training.rows import Normalization, RowStore, one_hot_targets, storage_scaling
 from dlrun.training.stack import Stack, StackSettings
+from dlrun.training.streamed_rows import StreamedRows, streamed_storage_scaling
 
 if TYPE_CHECKING:
     from dlrun.config.schema import Experiment
@@ -58,6 +62,11 @@ class Problem:
             raise ConfigError(f'model.kind = "{wrong}" does not fit a {data.task}; its baseline is "{right}"')
         if model.batch_norm and self.experiment.training.batch_size == 1:
             raise ConfigError("training.batch_size = 1 leaves batch normalization no variance; should be 2 or more")
+        if model.kind == "nearest_neighbor" and isinstance(data.features, StoredFeatures):
+            raise ConfigError(
+                f'model.kind = "nearest_neighbor" keeps all rows in memory, and those of {data.name} stay in their '
+                "file; should be another kind, or data.stream = false"
+            )
 
     @cached_property
     def loss(self) -> str:
@@ -79,10 +88,23 @@ class Problem:
     @cached_property
     def targets(self) -> FloatArray:
         """(n, C): 0 and 1 for classes, or the regression target as a column."""
+        return self._as_targets(self.dataset.target)
+
+    def target_rows(self, rows: Rows) -> FloatArray:
+        """`targets` of some rows, (m, C), without those of all."""
+        return self._as_targets(self.dataset.target[rows])
+
+    def _as_targets(self, target: npt.NDArray[Any]) -> FloatArray:
         data = self.dataset
         if data.task == "regression":
-            return np.asarray(data.target, np.float64)[:, None]
-        return one_hot_targets(data.target, len(data.classes), one_output=loss_named(self.loss).one_output)
+            return np.asarray(target, np.float64)[:, None]
+        return one_hot_targets(target, len(data.classes), one_output=loss_named(self.loss).one_output)
+
+    @property
+    def outputs(self) -> int:
+        """C, the columns of `targets`."""
+        one = self.dataset.task == "regression" or loss_named(self.loss).one_output
+        return 1 if one else len(self.dataset.classes)
 
     # -- replicas ------------------------------------------------------------------------------
 
@@ -121,14 +143,24 @@ class Problem:
             initialization=e.model.initialization,
             scale=e.model.scale,
             epochs=e.training.epochs,
+            sample=self._measured(train, number, e),
         )
+
+    @staticmethod
+    def _measured(train: Rows, number: int, experiment: Experiment) -> Rows | None:
+        """The training rows that training.measure_rows has measured after each epoch; None for all."""
+        limit = experiment.training.measure_rows
+        if limit is None or len(train) <= limit:
+            return None
+        random = generator(experiment.seed, number, "measured rows")
+        return np.sort(train[random.choice(len(train), limit, replace=False)])
 
     def architecture(self, replicas: Sequence[Replica]) -> Architecture:
         """The network of a stack of these replicas: with masks and penalties where any of them has them."""
         model, data = self.experiment.model, self.dataset
         return Architecture(
             inputs=data.features.shape[1],
-            outputs=self.targets.shape[1],
+            outputs=self.outputs,
             loss=self.loss,
             hidden=tuple(model.hidden),
             activation=CUSTOM_ACTIVATION if is_function(model.activation) else model.activation,
@@ -153,6 +185,7 @@ class Problem:
             clip_norm=e.optimizer.clip_norm,
             clip_value=e.optimizer.clip_value,
             batch_norm_momentum=e.model.batch_norm_momentum,
+            large=is_large(*self.dataset.features.shape),
         )
 
     # -- scaling -------------------------------------------------------------------------------
@@ -180,8 +213,13 @@ class Problem:
         numeric = (
             ~data.categorical if self.experiment.data.normalize != "none" else np.zeros(len(data.categorical), bool)
         )
-        shift, scale = storage_scaling(data.features, numeric)
-        y_shift, y_scale = storage_scaling(self.targets, np.full(self.targets.shape[1], self._target_is_scaled))
+        if isinstance(data.features, StoredFeatures):
+            shift, scale = streamed_storage_scaling(data.features, numeric)
+        else:
+            shift, scale = storage_scaling(data.features, numeric)
+        y_shift, y_scale = np.zeros(self.outputs), np.ones(self.outputs)
+        if self._target_is_scaled:
+            y_shift, y_scale = storage_scaling(self.targets, np.ones(self.outputs, bool))
         return Normalization(*(array[None] for array in (shift, shift, scale, y_shift, y_scale)))
 
     @property
@@ -192,12 +230,19 @@ class Problem:
         return wanted and self.dataset.task == "regression"
 
     def _target_scaling(self, rows: Sequence[Rows]) -> tuple[FloatArray, FloatArray]:
-        shape = (len(rows), self.targets.shape[1])
+        shape = (len(rows), self.outputs)
         if not self._target_is_scaled:
             return np.zeros(shape), np.ones(shape)
         means = np.array([self.targets[part].mean(axis=0) for part in rows])
         spreads = np.array([self.targets[part].std(axis=0) for part in rows])
         return means, np.divide(1.0, spreads, out=np.ones(shape), where=spreads > 0)
+
+    def baseline_features(self, kind: str, train: Rows) -> FloatArray:
+        """What a baseline looks at: all rows scaled by the training rows; nothing (n, 0) for a constant answer."""
+        features = self.dataset.features
+        if kind != "nearest_neighbor" or isinstance(features, StoredFeatures):  # refused together at the beginning
+            return np.zeros((len(self.dataset), 0))
+        return self.normalization([train]).apply(features)
 
     # -- stacks --------------------------------------------------------------------------------
 
@@ -221,7 +266,8 @@ class Problem:
         normalization = self.normalization([r.train for r in replicas])
         if shared is None and len(replicas) > 1:
             shared = self.shared_rows(backend)
-        store = shared or RowStore(backend, self.dataset.features, self.targets, normalization, net.dtype, shared=False)
+        refuse_oversize(backend, net, self.settings(), replicas if company is None else company, len(replicas))
+        store = shared or self.stored_rows(backend, normalization)
         return Stack(
             backend,
             net,
@@ -238,8 +284,14 @@ class Problem:
 
     def shared_rows(self, backend: Backend) -> RowStore:
         """The data stored once, for replicas that each scale it in their own way."""
-        dtype = self.experiment.model.dtype
-        return RowStore(backend, self.dataset.features, self.targets, self.reference(), dtype, shared=True)
+        return self.stored_rows(backend, self.reference(), shared=True)
+
+    def stored_rows(self, backend: Backend, scaling: Normalization, *, shared: bool = False) -> RowStore:
+        """The rows under a scaling (one replica): on the device, or in their file if that is where they are."""
+        features, dtype = self.dataset.features, self.experiment.model.dtype
+        if isinstance(features, StoredFeatures):
+            return StreamedRows(backend, features, self.target_rows, scaling, dtype, shared=shared)
+        return RowStore(backend, features, self.targets, scaling, dtype, shared=shared)
 
     def fixed_tensors(
         self, net: Architecture, replicas: Sequence[Replica], normalization: Normalization
@@ -249,12 +301,28 @@ class Problem:
             return {}
         drawn = [
             net.fixed_tensors(
-                normalization.apply(self.dataset.features[r.train], place),
+                _ScaledRows(self.dataset.features, r.train, normalization, place),
                 generator(r.seed, r.stream, "feature map"),
             )
             for place, r in enumerate(replicas)
         ]
         return {name: np.stack([each[name] for each in drawn]) for name in drawn[0]}
+
+
+@dataclass(frozen=True)
+class _ScaledRows:
+    """Training rows as a replica sees them, scaled when they are asked for."""
+
+    features: Features
+    train: Rows
+    normalization: Normalization
+    replica: int
+
+    def __len__(self) -> int:
+        return len(self.train)
+
+    def __getitem__(self, places: Rows) -> FloatArray:
+        return self.normalization.apply(self.features[self.train[places]], self.replica)
 
 
 class _Frozen:

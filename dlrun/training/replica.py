@@ -24,6 +24,7 @@ class Replica:
     draws              what keys its random streams; left out, its number. Trials of a search share it, so that they
                        differ by their hyperparameters alone
     train, dev, test   row numbers of the data; training rows may repeat (bootstrap)
+    sample             the training rows measured after each epoch; left out, all of them
     decay              the `[optimizer.decay]` table
     keep_prob          per hidden layer
     """
@@ -47,8 +48,16 @@ class Replica:
     scale: float | tuple[float, ...] = 0.01
     epochs: int = 20
     draws: int | None = None
+    sample: Rows | None = None
 
     @property
     def stream(self) -> int:
         """The number that keys its random streams."""
         return self.number if self.draws is None else self.draws
+
+    def measured(self, part: str) -> Rows:
+        """The rows of a part that are measured after each epoch."""
+        if part == "train" and self.sample is not None:
+            return self.sample
+        rows: Rows = getattr(self, part)
+        return rows

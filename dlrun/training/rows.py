@@ -56,14 +56,18 @@ SAMPLED_ROWS = 1 << 14  # rows by which a column's middle is judged
 COPY_BYTES = 4 << 20  # rows up to this size are copied for each replica of a stack
 
 
-def storage_scaling(columns: FloatArray, scaled: npt.NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+def storage_scaling(
+    columns: FloatArray, scaled: npt.NDArray[np.bool_], *, extremes: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
     """Shift and scale (k,) under which columns (n, k) keep their digits in float32; 0 and 1 where not `scaled`.
 
     The shift is the median and the scale a power of two near 1/median|x − shift|. A row that lies far out does not
     move them, as it would move a mean, and so takes no digits from replicas that do not have it; and a power of two
     rounds nothing. What counts is a difference that float32 can hold: values 2²⁴ times farther from the median
-    than a replica's own spread would lose it.
+    than a replica's own spread would lose it. `extremes` (2, k) are the smallest and largest values, where `columns`
+    are a sample.
     """
+    ends = columns if extremes is None else extremes
     shift, scale = np.zeros(columns.shape[1]), np.ones(columns.shape[1])
     for j in np.flatnonzero(scaled):
         column = columns[:, j]
@@ -75,7 +79,7 @@ def storage_scaling(columns: FloatArray, scaled: npt.NDArray[np.bool_]) -> tuple
             shift[j] = np.median(values)
             distance = np.abs(values - shift[j])
             spread = np.median(distance) or distance.max()
-            farthest = np.nanmax(np.abs(column - shift[j]))
+            farthest = np.nanmax(np.abs(ends[:, j] - shift[j]))
             exponent = max(np.frexp(spread)[1], np.frexp(farthest)[1] - 100, -1000)  # nothing overflows
             scale[j] = np.ldexp(1.0, -int(exponent)) if spread > 0 else 1.0
     return shift, scale
@@ -113,6 +117,14 @@ class RowStore:
         self._raw = (features, targets) if self.copied else None
         self.missing = bool(np.isnan(rows).any())
         self.rows = backend.to_device(rows, self.dtype)
+
+    def announce(self, index: npt.NDArray[np.int64]) -> None:
+        """The rows (S, R, B) that will be taken next; `StreamedRows` reads them ahead."""
+
+    def take(self, index: npt.NDArray[np.int64], out: Array) -> None:
+        """out (R, B, D) ← the rows `index` (R, B), which is an array of the host."""
+        backend = self._backend
+        backend.take(self.rows, index if backend.name == "cpu" else backend.to_device(index), out)
 
     def adjustment(self, normalization: Normalization) -> Adjustment | Copies | None:
         """What gives these replicas their scaled rows; None where rows are stored as they are needed."""
@@ -211,14 +223,14 @@ class BatchBuffer:
         self._absent = backend.empty(self.array.shape, bool) if fills else None
         self._places = backend.empty((R, B), np.int64) if isinstance(adjustment, Copies) else None
 
-    def gather(self, index: Array) -> None:
-        """Copy the rows `index` (R, B) in, and scale them."""
+    def gather(self, index: npt.NDArray[np.int64]) -> None:
+        """Copy the rows `index` (R, B) in, an array of the host, and scale them."""
         change, xp = self._adjustment, self._backend.xp
         if isinstance(change, Copies):
-            xp.add(index, change.first, self._places)
+            xp.add(index if self._backend.name == "cpu" else self._backend.to_device(index), change.first, self._places)
             self._backend.take(change.rows, self._places, self.array)
             return
-        self._backend.take(self._store.rows, index, self.array)
+        self._store.take(index, self.array)
         if change is None:
             return
         if change.fill is not None:

@@ -28,6 +28,7 @@ from dlrun.training.stack import Stack
 
 FloatArray = npt.NDArray[np.float64]
 PARTS = ("train", "dev", "test")
+_ROWS_AT_A_TIME = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -145,16 +146,14 @@ class TrainRun:
         return Outcome(model, result, figures, self._baseline_figures())
 
     def _figures_of(self, kind: str) -> tuple[dict[str, npt.NDArray[np.float64]], dict[str, Figures]]:
-        data = self.problem.dataset
-        rows = self.split.train
-        n = self.problem.normalization([rows])
-        scaled = n.apply(data.features)
-        fitted = fit_baseline(kind, scaled[rows], data.target[rows], len(data.classes))
+        data, rows = self.problem.dataset, self.split.train
+        features = self.problem.baseline_features(kind, rows)
+        fitted = fit_baseline(kind, features[rows], data.target[rows], len(data.classes))
         figures = {}
         for part in PARTS:
             chosen = getattr(self.split, part)
             if len(chosen):
-                answers = baseline_answers(kind, fitted, scaled[chosen])
+                answers = baseline_answers(kind, fitted, features[chosen])
                 figures[part] = answer_figures(answers, data.target[chosen], data.task)
         return fitted, figures
 
@@ -162,14 +161,20 @@ class TrainRun:
 def answer_figures(answers: FloatArray, target: npt.NDArray[np.generic], task: str) -> Figures:
     """Figures of answers (m, C) in evaluation units: mean −ln p of the true class, or the mean squared error."""
     m = len(target)
+    cost = wrong = 0.0
+    for start in range(0, m, _ROWS_AT_A_TIME):
+        part, rows = answers[start : start + _ROWS_AT_A_TIME], target[start : start + _ROWS_AT_A_TIME]
+        if task == "regression":
+            cost += float(((part[:, 0] - np.asarray(rows, np.float64)) ** 2).sum())
+            continue
+        codes = np.asarray(rows, np.int64)
+        with np.errstate(divide="ignore"):
+            cost -= float(np.log(part[np.arange(len(codes)), codes]).sum())
+        wrong += float(((part.argmax(axis=1) != codes) | np.isnan(part).any(axis=1)).sum())
+    cost, wrong = (cost / m, wrong / m) if m else (float("nan"), float("nan"))
     if task == "regression":
-        squares = (answers[:, 0] - np.asarray(target, np.float64)) ** 2
-        return Figures(m, float(squares.mean()), float(np.sqrt(squares.mean())))
-    codes = np.asarray(target, np.int64)
-    with np.errstate(divide="ignore"):
-        costs = -np.log(answers[np.arange(m), codes])
-    wrong = (answers.argmax(axis=1) != codes) | np.isnan(answers).any(axis=1)
-    return Figures(m, float(costs.mean()), float(wrong.mean()))
+        return Figures(m, cost, float(np.sqrt(cost)))
+    return Figures(m, cost, wrong)
 
 
 def _warm_start(

@@ -28,6 +28,7 @@ from dlrun.optim.schedules import learning_rates
 from dlrun.optim.stepper import Stepper
 from dlrun.rng import fold_in, generator, permutations, stream_keys
 from dlrun.training.batch_plan import BatchPlan
+from dlrun.training.epoch_order import block_rows, two_level_order, window_batches
 from dlrun.training.replica import Replica
 from dlrun.training.rows import Adjustment, Copies, Normalization, RowStore, batch_index
 
@@ -42,6 +43,7 @@ class StackSettings:
     optimizer: str = "adam"
     batch_size: int | None = 64  # None is full batches
     shuffle: bool = True
+    large: bool = False  # the table is shuffled in two levels (`epoch_order`)
     clip_norm: float | None = None
     clip_value: float | None = None
     batch_norm_momentum: float = 0.9
@@ -179,11 +181,26 @@ class Stack:
         shuffled = self.lengths > size if self.settings.shuffle and size is not None else np.zeros(self.R, bool)
         orders = [r.train for r in self.replicas]
         if shuffled.any():
-            places = permutations(fold_in(self._order_keys, epoch), self.lengths)
-            for r in np.flatnonzero(shuffled):
-                orders[r] = orders[r][places[r, : len(orders[r])]]
+            keys = fold_in(self._order_keys, epoch)
+            if self.settings.large:
+                orders = self._large_orders(keys, shuffled)
+            else:
+                places = permutations(keys, self.lengths)
+                for r in np.flatnonzero(shuffled):
+                    orders[r] = orders[r][places[r, : len(orders[r])]]
         index, counts = batch_index(orders, B, self.store.padding)
         return index, self._without_single_rows(counts, self.lengths)
+
+    def _large_orders(
+        self, keys: npt.NDArray[np.uint64], shuffled: npt.NDArray[np.bool_]
+    ) -> list[npt.NDArray[np.int64]]:
+        """The rows of a large table, shuffled in two levels."""
+        size, d = self.settings.batch_size or 1, self.net.inputs
+        sizes = {"window": size * window_batches(d, size), "block": block_rows(d)}
+        return [
+            np.sort(r.train)[two_level_order(key, len(r.train), **sizes)] if mixed else r.train
+            for key, r, mixed in zip(keys, self.replicas, shuffled.tolist(), strict=True)
+        ]
 
     def learning_rates(self, epoch: int, t: FloatArray) -> FloatArray:
         """α (S, R) of an epoch's steps t."""
@@ -205,6 +222,7 @@ class Stack:
         """Train through the rows once. Returns batch costs (S, R), without penalty, and learning rates (S, R)."""
         backend = self.backend
         index, counts = self.epoch_rows(epoch)
+        self.store.announce(index)
         self.step_counts = counts
         taken = counts > 0
         t = self.steps + np.maximum(np.cumsum(taken, axis=0), 1)
@@ -242,7 +260,7 @@ class Stack:
             return plan  # the same rows as in the epoch before
         self._whole_batch = B
         rows = index if index.shape[1] == B else np.ascontiguousarray(index[:, :B])
-        plan.buffer.gather(rows if self.backend.name == "cpu" else self.backend.to_device(rows))
+        plan.buffer.gather(rows)
         return plan
 
     def _averaging_weights(self, t: npt.NDArray[np.int64]) -> Array:

@@ -14,11 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dlrun.backend import Backend
-from dlrun.nn.network import Architecture
-from dlrun.optim.optimizers import OPTIMIZERS
 from dlrun.records import EpochRecord, Figures, ReplicaResult
 from dlrun.training.evaluation import Evaluator
 from dlrun.training.loop import Training
+from dlrun.training.memory_check import replica_bytes
 from dlrun.training.problem import Problem
 from dlrun.training.replica import Replica, Rows
 from dlrun.training.rows import RowStore
@@ -40,14 +39,6 @@ class StackPlan:
     groups: tuple[npt.NDArray[np.int64], ...]
     replica_bytes: int
     jobs: int
-
-
-def replica_bytes(net: Architecture, optimizer: str, batch_rows: int) -> int:
-    """Bytes that one replica's training step touches: θ, gradient and state, and a batch's activations twice."""
-    itemsize = np.dtype(net.dtype).itemsize
-    rows = 2 + len(OPTIMIZERS[optimizer].slots)
-    activations = batch_rows * (net.inputs + net.outputs + 2 + 4 * sum(net.widths[1:]))
-    return itemsize * (rows * net.parameters + activations)
 
 
 def divide(

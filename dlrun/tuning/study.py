@@ -234,9 +234,7 @@ class Study:
 
     def _stored(self, problem: Problem) -> RowStore:
         train = self.searches[0].scoring.resamples(problem)[0].train
-        data, dtype = problem.dataset, problem.experiment.model.dtype
-        scaling = problem.normalization([train])
-        return RowStore(self.backend, data.features, problem.targets, scaling, dtype, shared=False)
+        return problem.stored_rows(self.backend, problem.normalization([train]))
 
 
 def _check(experiment: Experiment, options: StudyOptions) -> None:

@@ -17,10 +17,11 @@ import numpy as np
 from dlrun.backend import Backend
 from dlrun.records import Figures, ReplicaResult
 from dlrun.training.loop import Training
+from dlrun.training.memory_check import replica_bytes
 from dlrun.training.problem import Problem
 from dlrun.training.replica import Replica, Rows
 from dlrun.training.rows import RowStore
-from dlrun.training.stacking import StackedTraining, StackPlan, divide, replica_bytes
+from dlrun.training.stacking import StackedTraining, StackPlan, divide
 from dlrun.training.step_cost import TrainingCost
 
 if TYPE_CHECKING:
