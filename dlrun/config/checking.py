@@ -53,7 +53,8 @@ def with_values(experiment: Experiment, values: Mapping[str, Any]) -> Experiment
     """
     document = experiment.document()
     document.pop("tune", None)
-    for key, value in values.items():
+    # Names first: another name for a table drops the keys that belonged to the old one.
+    for key, value in sorted(values.items(), key=lambda item: not item[0].endswith(".name")):
         path = tuple(key.split("."))
         if path not in all_keys():
             raise ConfigError(f"{key}: {unknown_key(path)}")

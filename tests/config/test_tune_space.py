@@ -126,3 +126,11 @@ def test_with_values() -> None:
         with_values(made, {"optimizer.learning_rate": -1})
     with pytest.raises(ConfigError, match=r"nearest known one is optimizer\.beta1"):
         with_values(made, {"optimizer.beta9": 0.5})
+
+
+@pytest.mark.parametrize("keys", [("name", "factor"), ("factor", "name")])
+def test_a_decay_and_its_keys_come_in_any_order(keys: tuple[str, str]) -> None:
+    made = experiment({}, optimizer={"decay": {"name": "inverse_time", "rate": 0.5}})
+    values = {"name": "staircase", "factor": 0.25}
+    decay = with_values(made, {f"optimizer.decay.{key}": values[key] for key in keys}).optimizer.decay
+    assert (decay.name, decay.factor) == ("staircase", 0.25)
