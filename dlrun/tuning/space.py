@@ -12,6 +12,7 @@ A sampler draws u in [0, 1] and never needs to know what a key means; a range tu
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -84,8 +85,7 @@ class Dimension:
         return self._at(value), self._at(value)
 
     def _place(self, value: Any) -> int:
-        # by type too: 1, 1.0 and true are equal in Python and different choices
-        return [repr(choice) for choice in self.range.choices].index(repr(value))
+        return [value_key(choice) for choice in self.range.choices].index(value_key(value))
 
     def _ends(self) -> tuple[float, float]:
         low, high = self.range.low, self.range.high
@@ -146,6 +146,11 @@ class Space:
     def units(self, values: Mapping[str, Any]) -> FloatArray:
         """The point (d,) of the cube at these values."""
         return np.array([each.unit(values[each.key]) for each in self.dimensions])
+
+
+def value_key(value: Any) -> str:
+    """A value as a text that equal ones share: 1, 1.0 and true are equal in Python and different choices."""
+    return json.dumps(value, sort_keys=True)
 
 
 def edges(experiment: Experiment, space: Space, values: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlrun.tuning.samplers.random import uniform_units
-from dlrun.tuning.space import EDGE, Dimension, Space
+from dlrun.tuning.space import EDGE, Dimension, Space, value_key
 from dlrun.tuning.trials import Draw, Trial, ranked
 
 FEWEST = 3  # points that a box is laid around, even where they are more than the best fifth
@@ -105,8 +105,8 @@ class CoarseToFine:
     @staticmethod
     def _side(dimension: Dimension, values: Sequence[Any]) -> Side:
         if not dimension.ordered:
-            kept = {repr(value) for value in values}
-            return Side(choices=tuple(choice for choice in dimension.range.choices if repr(choice) in kept))
+            kept = {value_key(value) for value in values}
+            return Side(choices=tuple(choice for choice in dimension.range.choices if value_key(choice) in kept))
         cells: npt.NDArray[np.float64] = np.array([dimension.cell(value) for value in values])
         low, high = float(cells[:, 0].min()), float(cells[:, 1].max())
         margin = (high - low) / (2 * (len(values) - 1))

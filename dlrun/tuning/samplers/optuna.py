@@ -7,7 +7,7 @@ from typing import Any
 
 from dlrun.errors import ConfigError
 from dlrun.rng import generator
-from dlrun.tuning.space import Dimension, Space
+from dlrun.tuning.space import Dimension, Space, value_key
 from dlrun.tuning.trials import Draw, Trial
 
 FEWEST_BATCHES = 8  # batches at least: what is drawn at once cannot learn from each other
@@ -91,7 +91,7 @@ class OptunaSearch:
     @staticmethod
     def _parameter(dimension: Dimension, value: Any) -> Any:
         if dimension.range.kind == "choice":
-            return [repr(choice) for choice in dimension.range.choices].index(repr(value))
+            return [value_key(choice) for choice in dimension.range.choices].index(value_key(value))
         if dimension.range.kind != "one_minus_log":
             return value
         assert dimension.range.low is not None
