@@ -150,9 +150,8 @@ def report(found: dict[str, dict[str, list[list[Run]]]], rounds: int) -> str:
         sections += ["", f"## {name}", ""]
         head = ["", "whole process", "times dlrun's", "training and testing alone", "times dlrun's", "error"]
         sections += table(head, rows_of(results))
-    others = [
-        run["others"] for r in found.values() for runs in r.values() for e in runs for run in e if "others" in run
-    ]
+    made = [run for results in found.values() for runs in results.values() for each in runs for run in each]
+    others = [run["others"] for run in made if "others" in run]
     return "\n".join(
         [
             "# Estimates of error",
@@ -160,11 +159,11 @@ def report(found: dict[str, dict[str, list[list[Run]]]], rounds: int) -> str:
             machine(versions),
             f"Other processes took {100 * statistics.median(others or [0]):.0f} % of the machine meanwhile (median).",
             "",
-            f"`python -m benchmarks.crossval`: the same rows, layers, batch, epochs and Adam; {rounds} rounds in which",
-            "the peers take turns; each at 1 and 2 jobs or threads, the better of which is shown. Medians; ratios within",
-            "rounds with their quartiles; above 1, dlrun is faster. PyTorch has 1 thread, which suits it best here; it and",
-            f"scikit-learn take more than {MANY} divisions in two rounds only. Errors differ since every library draws its",
-            "own weights and orders.",
+            f"`python -m benchmarks.crossval`: the same rows, layers, batch, epochs and Adam; {rounds} rounds",
+            "in which the peers take turns; each at 1 and 2 jobs or threads, the better of which is shown. Medians;",
+            "ratios within rounds with their quartiles; above 1, dlrun is faster. PyTorch has 1 thread, which suits it",
+            f"best here; it and scikit-learn take more than {MANY} divisions in two rounds only. Errors differ since",
+            "every library draws its own weights and orders.",
             "",
             *table(["estimate", "peer", "ratio wanted", "ratio", "reached"], goals),
             *sections,

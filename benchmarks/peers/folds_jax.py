@@ -1,8 +1,9 @@
-"""JAX: all divisions as one `vmap` of a scan over epochs and batches, compiled once; short batches padded by weight 0."""
+"""JAX: all divisions as one `vmap` of a scan over all batches, compiled once; short batches padded by weight 0."""
 
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -73,7 +74,7 @@ def prepare(case: FoldCase, jobs: int) -> Any:
                 (random.standard_normal((R, a, b)) * np.sqrt(2 / a)).astype(np.float32),
                 np.zeros((R, b), np.float32),
             )
-            for a, b in zip(widths, widths[1:], strict=False)
+            for a, b in pairwise(widths)
         ]
         index = np.zeros((R, case.epochs, steps * B), np.int32)
         present = np.zeros((R, case.epochs, steps * B), np.float32)
