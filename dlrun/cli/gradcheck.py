@@ -102,7 +102,7 @@ def command(
     from dlrun.reporting.run_folder import claim_run_folder
     from dlrun.training.problem import Problem
     from dlrun.training.run import TrainRun
-    from dlrun.training.threads import computing_threads
+    from dlrun.training.threads import computing_threads, usable_cores
 
     output = Output(quiet=quiet, json=json)
     check_epsilon(epsilon)
@@ -122,7 +122,7 @@ def command(
                 one_sided=one_sided,
                 sample=sample,
                 seed=chosen.seed,
-                jobs=jobs or 1,
+                jobs=jobs or usable_cores(),
                 sweep=epsilon_sweep,
             )
             facts = {

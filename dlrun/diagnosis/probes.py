@@ -6,9 +6,9 @@ through the graph that is left when everything the column does not reach is comp
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,13 @@ from dlrun.diagnosis.narrow import Boundary, Route, route
 from dlrun.graph.node import Node
 from dlrun.graph.plan import Plan
 from dlrun.nn.network import Architecture, NetworkGraph, Slot
+from dlrun.training.workers import can_fork, side_by_side
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+Column = tuple[int, IntArray]  # a column of a block and the rows of it that are moved
+Run = Callable[["Probe", int, IntArray], tuple[npt.NDArray[Any], ...]]
+FORKED = 1 << 28  # elements of all copies' largest arrays from which processes pay (about a second)
 CHUNK_BYTES = 1 << 20  # of the largest array on the way: a few of them are alive at a time (measured)
 
 
@@ -97,59 +101,72 @@ class Surface:
         return np.asarray(np.sum([np.broadcast_to(part, len(rows)) for part in parts], axis=0))
 
     def moved(self, components: IntArray, epsilon: float, *, jobs: int = 1) -> Moved:
-        """The cost at θ ± ε in each of the components; `jobs` threads share the columns."""
-        place = {int(component): k for k, component in enumerate(components)}
+        """The cost at θ ± ε in each of the components; `jobs` processes share a long work."""
         ahead, behind = np.zeros(len(components)), np.zeros(len(components))
 
-        def work(task: tuple[Slot, list[tuple[int, IntArray]]]) -> None:
-            block, columns = task
-            for each in self.routes[block.name]:
-                probe = Probe(self, block, each, self._chunk(each, block, columns))
-                for j, rows in columns:
-                    up, down = probe.run(j, rows, epsilon)
-                    at = [place[block.start + int(i) * block.shape[1] + j] for i in rows]
-                    ahead[at] += up
-                    behind[at] += down
+        def run(probe: Probe, j: int, rows: IntArray) -> tuple[FloatArray, ...]:
+            return probe.run(j, rows, epsilon)
 
-        self._share(work, components, jobs)
+        for places, (up, down) in self._shared(components, jobs, run):
+            ahead[places] += up
+            behind[places] += down
         theta = self.theta[components]
         return Moved(components, ahead, behind, (theta + epsilon) - theta, theta - (theta - epsilon))
 
     def at_kinks(self, components: IntArray, epsilon: float, *, jobs: int = 1) -> npt.NDArray[np.bool_]:
         """Whether an operation takes another branch within ±ε of each component (K,)."""
-        place = {int(component): k for k, component in enumerate(components)}
         found = np.zeros(len(components), bool)
 
-        def work(task: tuple[Slot, list[tuple[int, IntArray]]]) -> None:
-            block, columns = task
-            for each in self.routes[block.name]:
-                probe = Probe(self, block, each, self._chunk(each, block, columns), watch=True)
-                for j, rows in columns:
-                    changed = probe.branching(j, rows, epsilon)
-                    found[[place[block.start + int(i) * block.shape[1] + j] for i in rows]] |= changed
+        def run(probe: Probe, j: int, rows: IntArray) -> tuple[npt.NDArray[Any], ...]:
+            return (probe.branching(j, rows, epsilon),)
 
-        self._share(work, components, jobs)
+        for places, (changed,) in self._shared(components, jobs, run, watch=True):
+            found[places] |= changed
         return found
 
-    def _chunk(self, each: Route, block: Slot, columns: Sequence[tuple[int, IntArray]]) -> int:
+    def _chunk(self, each: Route, columns: Sequence[Column]) -> int:
         """Components per chunk: as many as a column has, or as fit the cache."""
         most = max(len(rows) for _, rows in columns)
         return max(1, min(most, CHUNK_BYTES // (16 * each.width)))
 
-    def _share(self, work: object, components: IntArray, jobs: int) -> None:
-        """Columns of each block dealt out to the threads; NumPy lets go of Python's lock while it computes."""
-        assert callable(work)
-        with ThreadPoolExecutor(jobs, thread_name_prefix="dlrun-probe") as pool:
-            for block in self.net.blocks:
-                columns = columns_of(block, components)
-                tasks = [(block, columns[k::jobs]) for k in range(jobs) if columns[k::jobs]]
-                if len(tasks) > 1:
-                    list(pool.map(work, tasks))
-                elif tasks:
-                    work(tasks[0])
+    def _shared(
+        self, components: IntArray, jobs: int, run: Run, *, watch: bool = False
+    ) -> Iterator[tuple[IntArray, tuple[npt.NDArray[Any], ...]]]:
+        """What `run` gives for the columns of every block and route, with the places of their components.
+
+        A work long enough is dealt out to processes: threads would take turns between two kernels.
+        """
+        place = np.full(self.net.parameters, -1)
+        place[components] = np.arange(len(components))
+
+        def work(task: tuple[Slot, list[Column]]) -> Iterator[tuple[IntArray, tuple[npt.NDArray[Any], ...]]]:
+            block, columns = task
+            for each in self.routes[block.name]:
+                probe = Probe(self, block, each, self._chunk(each, columns), watch=watch)
+                for j, rows in columns:
+                    yield place[block.start + rows * block.shape[1] + j], run(probe, j, rows)
+
+        tasks = [(block, columns) for block in self.net.blocks if (columns := columns_of(block, components))]
+        elements = sum(
+            2 * len(rows) * each.width
+            for block, columns in tasks
+            for _, rows in columns
+            for each in self.routes[block.name]
+        )
+        if jobs < 2 or elements < FORKED or not can_fork() or self.backend.name != "cpu":
+            for task in tasks:
+                yield from work(task)
+            return
+
+        def gathered(task: tuple[Slot, list[Column]]) -> Iterator[list[tuple[IntArray, tuple[npt.NDArray[Any], ...]]]]:
+            yield list(work(task))  # one message for all columns
+
+        dealt = [(block, columns[k::jobs]) for block, columns in tasks for k in range(jobs) if columns[k::jobs]]
+        for _, found in side_by_side(dealt, gathered, jobs=jobs):
+            yield from found
 
 
-def columns_of(block: Slot, components: IntArray) -> list[tuple[int, IntArray]]:
+def columns_of(block: Slot, components: IntArray) -> list[Column]:
     """The components that lie in a block (m, n), as pairs of a column j and its rows."""
     inside = components[(components >= block.start) & (components < block.stop)] - block.start
     rows, columns = np.divmod(inside, block.shape[1])

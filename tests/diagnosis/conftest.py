@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from dlrun.backend import Backend
 from dlrun.diagnosis.batch import CheckedBatch
@@ -38,6 +39,13 @@ def random_batch(*, B: int = 12, keep_prob: float = 0.7, seed: int = 0, **option
         arrays["centres"] = random.standard_normal((1, net.inputs, net.widths[0]))
     theta = net.initial_row("glorot", 0.01, random) + 0.2 * random.standard_normal(net.parameters)
     return CheckedBatch(Backend(), net, arrays, theta, np.arange(B))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """One thread for the BLAS, as the commands have it."""
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 @pytest.fixture

@@ -30,12 +30,13 @@ NETWORKS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("chunk_bytes", [1, 1 << 20])
+@pytest.mark.parametrize(("chunk_bytes", "forked"), [(1, 1 << 40), (1 << 20, 1 << 40), (1 << 20, 1)])
 def test_costs_of_moved_components_are_those_of_whole_rows(
-    name: str, chunk_bytes: int, checked: Checked, monkeypatch: pytest.MonkeyPatch
+    name: str, chunk_bytes: int, forked: int, checked: Checked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every component moved in a full copy of θ, and the cost computed as training does, with nothing shared."""
     monkeypatch.setattr("dlrun.diagnosis.probes.CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr("dlrun.diagnosis.probes.FORKED", forked)
     surface = checked(**NETWORKS[name]).surface()
     P, epsilon = surface.net.parameters, 0.05
     moved = surface.moved(np.arange(P), epsilon, jobs=2)
