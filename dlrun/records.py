@@ -24,11 +24,28 @@ class Figures:
 
 
 @dataclass(frozen=True)
+class StepRecords:
+    """The steps that one replica made in one epoch, S of them, where they are recorded.
+
+    step           (S,) their numbers, from 1
+    learning_rate  (S,)
+    cost           (S,) of each batch before its update, without penalty
+    theta          (S, P) the parameters that this cost was taken at, of networks small enough; else None
+    """
+
+    step: npt.NDArray[np.int64]
+    learning_rate: FloatArray
+    cost: FloatArray
+    theta: FloatArray | None = None
+
+
+@dataclass(frozen=True)
 class EpochRecord:
     """One replica after one epoch; `figures` by part (train, dev), of parts that have rows.
 
     step        updates made so far
     batch_cost  mean over the epoch's batches, each cost taken before its update, without penalty
+    steps       each of the epoch's steps, where they are recorded
     Where the cost of a batch was not finite, step, learning rate and batch_cost end with that batch, and the
     figures are NaN.
     """
@@ -39,6 +56,7 @@ class EpochRecord:
     learning_rate: float
     batch_cost: float
     figures: Mapping[str, Figures]
+    steps: StepRecords | None = None
 
 
 @dataclass(frozen=True)

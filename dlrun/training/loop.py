@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dlrun.errors import ConfigError
-from dlrun.records import EpochRecord, Figures, ReplicaResult
+from dlrun.records import EpochRecord, Figures, ReplicaResult, StepRecords
 from dlrun.training.evaluation import Evaluator
 from dlrun.training.stack import Stack
 
 FloatArray = npt.NDArray[np.float64]
+RECORDED = 8  # parameters of a network whose path through them is recorded
 COMPACT = 0.75  # a stack is cut down to those still training when fewer than this share of it are
 
 
@@ -36,6 +37,7 @@ class Training:
     early_stopping  the `[training.early_stopping]` table, or None
     settle          stop a replica whose epoch cost changes by less than this
     parts           what is measured after each epoch; early stopping needs dev, whatever is asked for
+    record_steps    whether the records hold every step, with its parameters where there are at most RECORDED
     Every iteration yields the records of the replicas that trained in this epoch.
     """
 
@@ -46,6 +48,7 @@ class Training:
         early_stopping: Any = None,
         settle: float | None = None,
         parts: tuple[str, ...] = ("train", "dev"),
+        record_steps: bool = False,
     ) -> None:
         if early_stopping is not None and not all(len(r.dev) for r in stack.replicas):
             raise ConfigError(
@@ -60,6 +63,10 @@ class Training:
         self._evaluator: Evaluator | None = None
         self.results: dict[int, ReplicaResult] = {}
         self.epoch = 0  # the last epoch that was completed
+        self._record_steps = record_steps
+        self._path: list[FloatArray] = []  # θ (R, P) before each update of an epoch
+        if record_steps and stack.net.parameters <= RECORDED:
+            stack.before_update = lambda theta: self._path.append(stack.backend.to_host(theta).astype(np.float64))
 
     def _is_measured(self, part: str, asked: tuple[str, ...]) -> bool:
         needed = self._early is not None and part == "dev"
@@ -77,6 +84,7 @@ class Training:
         while self.active.any():
             self.epoch += 1
             epoch = self.epoch
+            self._path.clear()
             costs, rates = self.stack.run_epoch(epoch)
             figures = self._measure()
             finite = self._finite()
@@ -89,6 +97,8 @@ class Training:
                     records.append(self._whole_record(place, float(means[place]), float(rates[-1, place]), figures))
                 else:
                     records.append(self._record(place, epoch, costs, rates, figures))
+                if self._record_steps:
+                    records[-1] = replace(records[-1], steps=self._steps(place, costs, rates))
                 self._judge(place, records[-1], finite=bool(finite[place]))
             self._finish_at(epoch)
             self._compact()
@@ -138,6 +148,15 @@ class Training:
             batch_cost=float(np.mean(costs[counted, place])),
             figures=measured,
         )
+
+    def _steps(self, place: int, costs: FloatArray, rates: FloatArray) -> StepRecords:
+        """The steps of the epoch in which this replica had rows."""
+        made = self.stack.step_counts > 0
+        taken = np.flatnonzero(made[:, place])
+        first = int(self.stack.steps[place]) - len(taken) + 1
+        run = np.flatnonzero(made.any(axis=1))  # batches that any replica had rows in
+        theta = np.stack(self._path)[np.searchsorted(run, taken), place] if self._path else None
+        return StepRecords(np.arange(len(taken)) + first, rates[taken, place], costs[taken, place], theta)
 
     # -- stopping ------------------------------------------------------------------------------
 

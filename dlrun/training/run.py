@@ -51,8 +51,9 @@ class TrainRun:
         *,
         start: TrainedModel | None = None,
         threads: Executor | None = None,
+        record_steps: bool = False,
     ) -> None:
-        self.problem, self._backend = problem, backend
+        self.problem, self._backend, self._record_steps = problem, backend, record_steps
         data, options = problem.dataset, problem.experiment.data
         self.split: Split = split_rows(
             len(data),
@@ -82,7 +83,10 @@ class TrainRun:
             assert self.stack is not None
             options = self.problem.experiment.training
             self.training = Training(
-                self.stack, early_stopping=options.early_stopping, settle=options.stop_when_cost_changes_by
+                self.stack,
+                early_stopping=options.early_stopping,
+                settle=options.stop_when_cost_changes_by,
+                record_steps=self._record_steps,
             )
         return self.training
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
@@ -86,6 +86,7 @@ class Stack:
         self.fixed: dict[str, Array] = {name: backend.to_device(value, dtype) for name, value in host.items()}
         self.steps = np.zeros(self.R, np.int64)  # updates made so far
         self.step_counts = np.zeros((0, self.R), np.int64)  # rows in each batch of the last epoch (S, R)
+        self.before_update: Callable[[Array], None] | None = None  # is shown θ (R, P) at every step
         self.adjustment: Adjustment | Copies | None = store.adjustment(normalization)
         self._allocate(None)
 
@@ -239,6 +240,8 @@ class Stack:
                 batch.weigh(backend.xp)
                 batch.plan.run()
                 backend.xp.copyto(costs[s], batch.cost)
+                if self.before_update is not None:
+                    self.before_update(self.theta)
                 self._update(coefficients[s], weights[s] if weights is not None else None, taken[s])
                 if s % CHECK_EVERY == CHECK_EVERY - 1 and not bool(backend.xp.isfinite(costs[s]).any()):
                     taken, t, rates = taken[: s + 1], t[: s + 1], rates[: s + 1]
