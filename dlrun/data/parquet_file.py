@@ -88,6 +88,13 @@ class ParquetPieces:
                 unusable[field.name] = f"it is of type {field.type}, no number, boolean or text"
         return rows, usable, unusable
 
+    @cached_property
+    def _checked(self) -> bool:
+        """The whole need not fit the memory; what unfolds to hundreds of times its size is refused all the same."""
+        with self.opened() as (_, file):
+            _check_size(self.path, file, self.usable, self.name, 1 << 62)
+        return True
+
     @property
     def rows(self) -> int:
         return self._facts[0]
@@ -117,9 +124,8 @@ class ParquetPieces:
         wanted = self.usable if names is None else list(names)
         height = max(1, self.piece_values // max(1, len(wanted)))
         start = 0
+        assert self._checked
         with self.opened() as (pyarrow, file):
-            limit = 1 << 62  # the whole need not fit the memory; a part that unfolds too far is refused all the same
-            _check_size(self.path, file, self.usable, self.name, limit)
             for batch in file.iter_batches(height, columns=wanted, use_threads=False):
                 table = pyarrow.Table.from_batches([batch])
                 columns = {name: _column(pyarrow, table.column(name), self.path, self.name) for name in wanted}

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +77,7 @@ def split_rows(
     wanted = [shares.train, shares.dev, shares.test]
     random = generator(seed, 0, "split")
     codes = _codes(strata, n) if shares.stratify else np.zeros(n, dtype=np.int64)
+    part_of: npt.NDArray[np.signedinteger[Any]]
     if groups is not None:
         part_of = assign_groups(np.asarray(groups), codes, wanted, random)
     else:
@@ -97,7 +98,7 @@ def strata_of(dataset: Dataset) -> IntArray:
     There are up to 10 bins, of at least 5 rows; equal targets share a bin.
     """
     if dataset.task == "classification":
-        return dataset.target.astype(np.int64)
+        return dataset.target.astype(np.int64, copy=False)
     bins = max(1, min(MAX_BINS, len(dataset) // _ROWS_PER_BIN))
     inner = np.quantile(dataset.target, np.arange(1, bins) / bins)
     return np.searchsorted(inner, dataset.target, side="right").astype(np.int64)
@@ -115,17 +116,25 @@ def largest_remainder(n: int, shares: Sequence[float]) -> IntArray:
 def _codes(strata: npt.ArrayLike | None, n: int) -> IntArray:
     if strata is None:
         return np.zeros(n, dtype=np.int64)
-    return np.unique(np.asarray(strata), return_inverse=True)[1].astype(np.int64)
+    values = np.asarray(strata)
+    if values.dtype.kind == "i" and n and values.min() >= 0 and values.max() < n:  # codes already, perhaps with gaps
+        used = np.bincount(values) > 0
+        return values.astype(np.int64, copy=False) if used.all() else (np.cumsum(used) - 1)[values]
+    return np.unique(values, return_inverse=True)[1].astype(np.int64)
 
 
-def _assign_rows(codes: IntArray, shares: Sequence[float], random: np.random.Generator) -> IntArray:
+def _assign_rows(
+    codes: IntArray, shares: Sequence[float], random: np.random.Generator
+) -> npt.NDArray[np.signedinteger[Any]]:
     """The part of each row, (n,): the rows of a stratum in random order, cut by its counts."""
     n = len(codes)
     order = random.permutation(n)
-    order = order[np.argsort(codes[order], kind="stable")]
-    counts = stratified_counts(np.bincount(codes), shares)
-    pattern = np.tile(np.arange(len(shares)), len(counts))
-    part_of = np.empty(n, dtype=np.int64)
+    sizes = np.bincount(codes)
+    if len(sizes) > 1:
+        order = order[np.argsort(codes[order].astype(np.min_scalar_type(len(sizes))), kind="stable")]
+    counts = stratified_counts(sizes, shares)
+    pattern = np.tile(np.arange(len(shares), dtype=np.int8), len(counts))
+    part_of = np.empty(n, dtype=np.int8)
     part_of[order] = np.repeat(pattern, counts.ravel())
     return part_of
 
