@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,14 +22,14 @@ from dlrun.cli.options import (
     SetOption,
     TargetOption,
 )
-from dlrun.errors import AnswerIsNoError, ConfigError, RunError
+from dlrun.cli.resumed_search import begin, header_of, options_of, stored_config
+from dlrun.errors import AnswerIsNoError, ConfigError
 
 if TYPE_CHECKING:
     from dlrun.config.schema import Experiment
     from dlrun.reporting.output import Output
     from dlrun.reporting.run_folder import RunFolder
-    from dlrun.tuning.journal import Journal
-    from dlrun.tuning.study import Study, StudyOptions
+    from dlrun.tuning.study import Study
 
 TrialsOption = Annotated[
     int | None,
@@ -123,10 +120,11 @@ def command(
     given = {"sampler": sampler, "trials": trials, "folds": folds, "outer_folds": outer_folds, "halving": halving}
     given |= {"rounds": rounds}
     asked = any(value is not None for value in (experiment, data, target, set_, seed))
-    stored = _stored_config(out, overwrite) if resume else None
-    loaded = load_experiment(experiment, overrides=set_ or [], seed=seed, data=data, target=target) if (
-        stored is None or asked
-    ) else load_experiment(stored)  # fmt: skip
+    stored = stored_config(out, overwrite) if resume else None
+    if stored is None or asked:
+        loaded = load_experiment(experiment, overrides=set_ or [], seed=seed, data=data, target=target)
+    else:
+        loaded = load_experiment(stored)
     chosen, is_default = with_space(loaded.experiment)
     if stored is not None and out is not None and not asked:
         refuse_code_of(chosen, out)
@@ -138,11 +136,10 @@ def command(
     dataset = load_dataset(chosen.data, task=chosen.task, folder=loaded.folder, seed=chosen.seed)
     problem = Problem(chosen, dataset)
     backend = select_backend(device.value)
-    header = _header(out) if stored is not None and out is not None else None
-    options, is_default = _options(given, header, is_default)
-    Study(
-        problem, backend, options, folder=loaded.folder
-    )  # what is wrong with the request is said before a folder is made
+    header = header_of(out) if stored is not None and out is not None else None
+    options, is_default = options_of(given, header, is_default)
+    # What is wrong with the request is said here, before a folder is made.
+    Study(problem, backend, options, folder=loaded.folder)
     if is_default and stored is None:
         _show_space(chosen, output)
     with (
@@ -151,85 +148,12 @@ def command(
         Journal(folder.file(NAME), resume=resume) as journal,
     ):
         folder.file("summary.json").unlink(missing_ok=True)
-        told = _begin(folder, journal, options, data_hash=dataset.hash, is_default=is_default, config=to_toml(chosen))
+        told = begin(folder, journal, options, data_hash=dataset.hash, is_default=is_default, config=to_toml(chosen))
         study = Study(problem, backend, options, folder=loaded.folder, jobs=jobs, journal=journal, told=told)
         for note in study.searches[0].sampler.notes:
             output.note(f"note: {note}")
         _train(study, folder, output)
         _report(study, folder, output, began=began, is_default=is_default, resumed=len(told))
-
-
-# -- resuming ----------------------------------------------------------------------------------
-
-
-def _stored_config(out: Path | None, overwrite: bool) -> Path:
-    if out is None:
-        raise RunError("--resume needs --out DIR, the folder of the search to go on with")
-    if overwrite:
-        raise ConfigError("--resume and --overwrite contradict each other; should be one of the two")
-    stored = out / "config.toml"
-    if not stored.is_file():
-        raise RunError(f"{out}: no run to resume: there is no config.toml in this folder")
-    return stored
-
-
-def _header(out: Path) -> dict[str, Any] | None:
-    """The last header in the journal of the folder, None where the search did not get that far."""
-    from dlrun.tuning.journal import NAME, read_journal
-
-    path = out / NAME
-    if not path.is_file():
-        if (out / "summary.json").is_file():
-            raise RunError(
-                f"{out}: holds the run of another command; `dlrun tune --resume` needs the folder of a search"
-            )
-        return None
-    headers = [record for record in read_journal(path)[0] if record.get("kind") == "search"]
-    return headers[-1] if headers else None
-
-
-def _options(given: Mapping[str, Any], header: Mapping[str, Any] | None, is_default: bool) -> tuple[StudyOptions, bool]:
-    """What the command line asks for, on top of what the journal says where a search is resumed."""
-    from dlrun.tuning.samplers import EXTENSIBLE
-    from dlrun.tuning.study import StudyOptions
-
-    asked = {name: value for name, value in given.items() if value is not None}
-    if header is None:
-        options = StudyOptions(**asked)
-        if "rounds" in asked and options.sampler != "coarse-to-fine":
-            raise ConfigError(f"--rounds {options.rounds}: goes with --sampler coarse-to-fine, not {options.sampler}")
-        return options, is_default
-    recorded = StudyOptions(**header["options"])
-    extends = asked.get("trials", 0) > recorded.trials and recorded.sampler in EXTENSIBLE and not recorded.halving
-    for name, value in asked.items():
-        if value != getattr(recorded, name) and not (name == "trials" and extends):
-            more = "; more trials can be asked for of random and sobol searches without --halving"
-            raise ConfigError(
-                f"--{name.replace('_', '-')} {value}: the search to resume has {getattr(recorded, name)}; "
-                f"leave it out{more if name == 'trials' else ''}"
-            )
-    return replace(recorded, trials=max(recorded.trials, asked.get("trials", 0))), header["default_space"]
-
-
-def _begin(
-    folder: RunFolder, journal: Journal, options: StudyOptions, *, data_hash: str, is_default: bool, config: str
-) -> list[Any]:
-    """Write what a resumption needs, or check it; the trials that the journal knows."""
-    from dlrun.tuning.trials import Trial
-
-    header = {"kind": "search", "options": asdict(options), "data": data_hash, "default_space": is_default}
-    headers = [record for record in journal.records if record["kind"] == "search"]
-    if headers and headers[-1]["data"] != data_hash:
-        raise RunError(
-            f"{journal.path}: the data has changed since the search began, so its trials cannot be compared with new "
-            "ones; start a new search"
-        )
-    if not headers:
-        folder.write_text("config.toml", config)
-    if not headers or headers[-1] != header:
-        journal.append(header)
-    trials = [record for record in journal.records if record["kind"] == "trial"]
-    return [Trial.from_json({key: value for key, value in each.items() if key != "kind"}) for each in trials]
 
 
 # -- the search --------------------------------------------------------------------------------

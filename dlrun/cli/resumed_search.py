@@ -1,0 +1,88 @@
+"""What `dlrun tune --resume` takes from the folder of a search, and what a new search leaves there for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlrun.errors import ConfigError, RunError
+
+if TYPE_CHECKING:
+    from dlrun.reporting.run_folder import RunFolder
+    from dlrun.tuning.journal import Journal
+    from dlrun.tuning.study import StudyOptions
+    from dlrun.tuning.trials import Trial
+
+
+def stored_config(out: Path | None, overwrite: bool) -> Path:
+    if out is None:
+        raise RunError("--resume needs --out DIR, the folder of the search to go on with")
+    if overwrite:
+        raise ConfigError("--resume and --overwrite contradict each other; should be one of the two")
+    stored = out / "config.toml"
+    if not stored.is_file():
+        raise RunError(f"{out}: no run to resume: there is no config.toml in this folder")
+    return stored
+
+
+def header_of(out: Path) -> dict[str, Any] | None:
+    """The last header in the journal of the folder, None where the search did not get that far."""
+    from dlrun.tuning.journal import NAME, read_journal
+
+    path = out / NAME
+    if not path.is_file():
+        if (out / "summary.json").is_file():
+            raise RunError(
+                f"{out}: holds the run of another command; `dlrun tune --resume` needs the folder of a search"
+            )
+        return None
+    headers = [record for record in read_journal(path)[0] if record.get("kind") == "search"]
+    return headers[-1] if headers else None
+
+
+def options_of(
+    given: Mapping[str, Any], header: Mapping[str, Any] | None, is_default: bool
+) -> tuple[StudyOptions, bool]:
+    """What the command line asks for, on top of what the journal says where a search is resumed."""
+    from dlrun.tuning.samplers import EXTENSIBLE
+    from dlrun.tuning.study import StudyOptions
+
+    asked = {name: value for name, value in given.items() if value is not None}
+    if header is None:
+        options = StudyOptions(**asked)
+        if "rounds" in asked and options.sampler != "coarse-to-fine":
+            raise ConfigError(f"--rounds {options.rounds}: goes with --sampler coarse-to-fine, not {options.sampler}")
+        return options, is_default
+    recorded = StudyOptions(**header["options"])
+    extends = asked.get("trials", 0) > recorded.trials and recorded.sampler in EXTENSIBLE and not recorded.halving
+    for name, value in asked.items():
+        if value != getattr(recorded, name) and not (name == "trials" and extends):
+            more = "; more trials can be asked for of random and sobol searches without --halving"
+            raise ConfigError(
+                f"--{name.replace('_', '-')} {value}: the search to resume has {getattr(recorded, name)}; "
+                f"leave it out{more if name == 'trials' else ''}"
+            )
+    return replace(recorded, trials=max(recorded.trials, asked.get("trials", 0))), header["default_space"]
+
+
+def begin(
+    folder: RunFolder, journal: Journal, options: StudyOptions, *, data_hash: str, is_default: bool, config: str
+) -> list[Trial]:
+    """Write what a resumption needs, or check it; the trials that the journal knows."""
+    from dlrun.tuning.trials import Trial
+
+    header = {"kind": "search", "options": asdict(options), "data": data_hash, "default_space": is_default}
+    headers = [record for record in journal.records if record["kind"] == "search"]
+    if headers and headers[-1]["data"] != data_hash:
+        raise RunError(
+            f"{journal.path}: the data has changed since the search began, so its trials cannot be compared with new "
+            "ones; start a new search"
+        )
+    if not headers:
+        folder.write_text("config.toml", config)
+    if not headers or headers[-1] != header:
+        journal.append(header)
+    trials = [record for record in journal.records if record["kind"] == "trial"]
+    return [Trial.from_json({key: value for key, value in each.items() if key != "kind"}) for each in trials]
