@@ -19,6 +19,7 @@ from dlrun.cli.options import (
     OutOption,
     OverwriteOption,
     QuietOption,
+    ResumeOption,
     SeedOption,
     SetOption,
     TargetOption,
@@ -60,6 +61,7 @@ def command(
     target: TargetOption = None,
     out: OutOption = None,
     overwrite: OverwriteOption = False,
+    resume: ResumeOption = False,
     set_: SetOption = None,
     seed: SeedOption = None,
     device: DeviceOption = Device.AUTO,
@@ -110,6 +112,7 @@ def command(
         jobs=jobs,
         out=out,
         overwrite=overwrite,
+        resume=resume,
         output=Output(quiet=quiet, json=json),
         began=began,
     )

@@ -19,6 +19,7 @@ from dlrun.cli.options import (
     OutOption,
     OverwriteOption,
     QuietOption,
+    ResumeOption,
     SeedOption,
     SetOption,
     TargetOption,
@@ -53,6 +54,7 @@ def command(
     target: TargetOption = None,
     out: OutOption = None,
     overwrite: OverwriteOption = False,
+    resume: ResumeOption = False,
     set_: SetOption = None,
     seed: SeedOption = None,
     device: DeviceOption = Device.AUTO,
@@ -88,6 +90,7 @@ def command(
         jobs=jobs,
         out=out,
         overwrite=overwrite,
+        resume=resume,
         output=Output(quiet=quiet, json=json),
         began=began,
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from dlrun.data.dataset import Dataset
+    from dlrun.reporting.checkpoints import StackCheckpoints
     from dlrun.reporting.output import Output
     from dlrun.reporting.run_folder import RunFolder
     from dlrun.reporting.tables import Table
@@ -59,6 +60,7 @@ class Prepared:
     began: float
     out: Path | None
     overwrite: bool
+    resume: bool
     training_seconds: float = field(default=0.0)
 
 
@@ -90,6 +92,7 @@ def prepare(
     jobs: int | None,
     out: Path | None,
     overwrite: bool,
+    resume: bool,
     output: Output,
     began: float,
     everything: bool = False,
@@ -104,6 +107,8 @@ def prepare(
     from dlrun.training.problem import Problem
 
     check_confidence(confidence)
+    if resume:
+        loading = _stored(loading, out)
     if stratify is not None:  # into the experiment, so that config.toml holds it
         loading["overrides"] = [*loading["overrides"], f"data.split.stratify={str(stratify).lower()}"]
     loaded = load_experiment(**loading)
@@ -119,7 +124,16 @@ def prepare(
     resamples = splitter(data, experiment.seed, strata_of(data) if stratified else None)
     run = ResamplingRun(problem, select_backend(device), resamples, everything=everything, jobs=jobs)  # type: ignore[arg-type]
     scheme = {**options, "repeats": resamples.repeats, "stratify": stratified, "groups": experiment.data.group}
-    return Prepared(command, run, confidence, scheme, arguments, output, began, out, overwrite)
+    return Prepared(command, run, confidence, scheme, arguments, output, began, out, overwrite, resume)
+
+
+def _stored(loading: dict[str, Any], out: Path | None) -> dict[str, Any]:
+    """The experiment of the run to go on with, where the request names none."""
+    from dlrun.cli.resuming import Request, request_to_resume
+
+    asked = Request(loading["experiment"], loading["overrides"], loading["seed"], loading["data"], loading["target"])
+    found = request_to_resume(asked, out)
+    return {"experiment": found.experiment, "overrides": [], "seed": None, "data": None, "target": None}
 
 
 def show_plan(prepared: Prepared) -> None:
@@ -137,7 +151,9 @@ def show_plan(prepared: Prepared) -> None:
 
 def execute(prepared: Prepared, finish: Callable[[Prepared, RunFolder], Finished]) -> None:
     """Train in a folder of its own, let `finish` write the command's files, and report."""
+    from dlrun.cli.resuming import Resumption
     from dlrun.config import to_toml
+    from dlrun.reporting.checkpoints import StackCheckpoints
     from dlrun.reporting.run_folder import claim_run_folder
     from dlrun.training.threads import computing_threads
 
@@ -148,13 +164,27 @@ def execute(prepared: Prepared, finish: Callable[[Prepared, RunFolder], Finished
             _ = run.training  # divides and checks all that can be wrong with the request
         # Only now is the folder taken: a wrong key or a missing file must not cost an earlier run its files.
         with claim_run_folder(
-            out=prepared.out, name=experiment.name, command=prepared.command, overwrite=prepared.overwrite
+            out=prepared.out,
+            name=experiment.name,
+            command=prepared.command,
+            overwrite=prepared.overwrite,
+            resume=prepared.resume,
         ) as folder:
-            folder.write_text("config.toml", f"# {_again(prepared)}\n{to_toml(experiment)}")
-            _train(prepared)
+            content = f"# {_again(prepared)}\n{to_toml(experiment)}"
+            resumption = Resumption(
+                folder, prepared.output, content, again=[prepared.command, *prepared.arguments], resumed=prepared.resume
+            )
+            if resumption.finished is not None:
+                resumption.say_finished()
+                return
+            stacks = StackCheckpoints(folder.path, resumed=prepared.resume)
+            with resumption:
+                _train(prepared, stacks)
+            resumption.warn(stacks.damaged)
             finished = finish(prepared, folder)
             summary = _summary(prepared, finished)
             folder.write_json("summary.json", summary)
+            stacks.remove()
             tables = finished.tables(summary, folder.path)
             prepared.output.result({**summary, "folder": str(folder.path)}, *tables, in_files=True)
             if finished.refusal is not None:
@@ -166,7 +196,7 @@ def _again(prepared: Prepared) -> str:
     return shlex.join(["dlrun", prepared.command, "config.toml", *prepared.arguments])
 
 
-def _train(prepared: Prepared) -> None:
+def _train(prepared: Prepared, stacks: StackCheckpoints) -> None:
     from dlrun.resampling.progress import EpochProgress
 
     run = prepared.run
@@ -175,6 +205,7 @@ def _train(prepared: Prepared) -> None:
         for _ in run:
             pass
     else:
+        run.training.keeper = stacks
         progress = EpochProgress(run.replicas, run.plan.groups)
         answered = run.training.answered
         with prepared.output.progress(run.problem.experiment.name, progress.total) as advance:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,17 +78,34 @@ def refuse_code_of(experiment: Experiment, folder: Path) -> None:
 class Resumption:
     """A run's checkpoints, and what is said when it is broken off. Use it in a `with` block around the work."""
 
-    def __init__(
-        self, folder: RunFolder, output: Output, experiment: Experiment, *, command: str, resumed: bool
-    ) -> None:
-        from dlrun.config import to_toml
+    def __init__(self, folder: RunFolder, output: Output, content: str, *, again: Sequence[str], resumed: bool) -> None:
+        """`content` is that of config.toml; `again` the command and those of its options that config.toml lacks."""
         from dlrun.reporting.checkpoints import Checkpoints
 
-        self._folder, self._output, self._command = folder, output, command
+        self._folder, self._output, self._again = folder, output, again
         self._resumed = resumed
         self._checkpoints = Checkpoints(folder.path)
         if not resumed:
-            folder.write_text("config.toml", to_toml(experiment))
+            folder.write_text("config.toml", content)
+            return
+        stored = folder.file("config.toml").read_text(encoding="utf-8")
+        first, stored_first = content.split("\n", 1)[0], stored.split("\n", 1)[0]
+        if first.startswith("# ") and first != stored_first:
+            raise ConfigError(
+                f"--resume: the run in {folder.path} was begun by `{stored_first.removeprefix('# ')}`; "
+                "give the same options, or start again with --overwrite"
+            )
+
+    def say_finished(self) -> None:
+        """For a run that has ended already: nothing is done, and its summary is the result."""
+        assert self.finished is not None
+        self._output.note(f"{self._folder.path}: this run is finished; nothing is left to do")
+        self._output.result(self.finished, in_files=True)
+
+    def warn(self, damaged: Sequence[str]) -> None:
+        """Name the damaged checkpoints that were passed over."""
+        for sentence in damaged:
+            self._output.note(f"warning: {sentence}; the one before it is used")
 
     @property
     def finished(self) -> dict[str, Any] | None:
@@ -110,8 +128,7 @@ class Resumption:
             self._output.note("note: the run had not written a checkpoint yet; it begins again")
             return None
         tensors, values, damaged = found
-        for sentence in damaged:
-            self._output.note(f"warning: {sentence}; the one before it is used")
+        self.warn(damaged)
         was = values.get("machine", {})
         if was != dict(machine):
             self._output.note(
@@ -140,7 +157,8 @@ class Resumption:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None and not issubclass(kind, Exception):  # a signal
-            self._output.note(f"go on with: dlrun {self._command} --resume --out {self._folder.path}")
+            command = shlex.join(["dlrun", *self._again, "--resume", "--out", str(self._folder.path)])
+            self._output.note(f"go on with: {command}")
 
 
 def _shown(machine: Mapping[str, Any]) -> str:

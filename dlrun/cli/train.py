@@ -23,6 +23,7 @@ from dlrun.cli.options import (
     SetOption,
     TargetOption,
 )
+from dlrun.cli.watching import StepsOption, TensorboardOption, Watch
 from dlrun.errors import AnswerIsNoError, RunError
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def command(
     overwrite: OverwriteOption = False,
     resume: ResumeOption = False,
     preflight: PreflightOption = False,
+    steps: StepsOption = False,
+    tensorboard: TensorboardOption = False,
     set_: SetOption = None,
     seed: SeedOption = None,
     device: DeviceOption = Device.AUTO,
@@ -55,6 +58,7 @@ def command(
     began = time.perf_counter()
     from dlrun.backend import select_backend
     from dlrun.cli.resuming import Request, Resumption, request_to_resume
+    from dlrun.config import to_toml
     from dlrun.data.dataset import load_dataset
     from dlrun.reporting.output import Output
     from dlrun.reporting.run_folder import claim_run_folder
@@ -63,6 +67,10 @@ def command(
     from dlrun.training.threads import computing_threads
 
     output = Output(quiet=quiet, json=json)
+    if tensorboard:
+        from dlrun.reporting.tensorboard import require_tensorboard
+
+        require_tensorboard()
     request = Request(experiment, set_ or [], seed, data, target)
     if resume:
         request = request_to_resume(request, out)
@@ -74,18 +82,18 @@ def command(
     backend = select_backend(device.value)
     threads = threads_for(problem, jobs)
     with computing_threads(threads) as executor, backend.quiet():
-        run = TrainRun(problem, backend, start=start, threads=executor)
+        run = TrainRun(problem, backend, start=start, threads=executor, record_steps=steps or tensorboard)
         if preflight:
             _check_gradient(run, output)
         # Only now is the folder taken: a wrong key or a missing file must not cost an earlier run its files.
         with claim_run_folder(out=out, name=chosen.name, command="train", overwrite=overwrite, resume=resume) as folder:
-            resumption = Resumption(folder, output, chosen, command="train", resumed=resume)
+            resumption = Resumption(folder, output, to_toml(chosen), again=["train"], resumed=resume)
             if resumption.finished is not None:
-                output.note(f"{folder.path}: this run is finished; nothing is left to do")
-                output.result(resumption.finished, in_files=True)
+                resumption.say_finished()
                 return
             with resumption:
-                outcome = _train(run, folder, output, resumption, {"device": backend.name, "threads": threads})
+                machine = {"device": backend.name, "threads": threads}
+                outcome = _train(run, folder, output, resumption, machine, steps=steps, tensorboard=tensorboard)
             seconds = time.perf_counter() - began
             summary = summary_of(run, outcome, device=backend.name, threads=threads, seconds=seconds)
             _report(summary, folder, output, resumption)
@@ -134,7 +142,14 @@ def _starting_model(problem: Problem, output: Output) -> TrainedModel | None:
 
 
 def _train(
-    run: TrainRun, folder: RunFolder, output: Output, resumption: Resumption, machine: dict[str, Any]
+    run: TrainRun,
+    folder: RunFolder,
+    output: Output,
+    resumption: Resumption,
+    machine: dict[str, Any],
+    *,
+    steps: bool,
+    tensorboard: bool,
 ) -> Outcome:
     """Train, and write all files but the summary; a checkpoint every few seconds."""
     from dlrun.reporting.files import write_whole
@@ -146,11 +161,15 @@ def _train(
     if saved is not None:
         run.resume(*saved)
     done = run.training.epoch if run.training else 0
-    with MetricsFile(folder, keep=saved[1]["metrics_bytes"] if saved else 0) as metrics:
+    with (
+        MetricsFile(folder, keep=saved[1]["metrics_bytes"] if saved else 0) as metrics,
+        Watch(run, folder, steps=steps, tensorboard=tensorboard) as watch,
+    ):
         with output.progress(experiment.name, experiment.training.epochs) as advance:
             advance(done)
             for record in run:
                 metrics.epoch([record])
+                watch.epoch(record)
                 advance(note=_note(record))
                 if resumption.due and run.training is not None:
                     tensors, values = snapshot(run.training)

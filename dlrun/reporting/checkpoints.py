@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,15 @@ from dlrun.training.snapshot import Tensors, decode, encode
 
 NEWEST = "checkpoint.safetensors"
 PREVIOUS = "checkpoint.previous.safetensors"
+STACKS = "checkpoint-*.safetensors"
 EVERY = 5.0  # seconds between checkpoints: what a kill may cost
 
 
 class Checkpoints:
-    """The two checkpoint files of a run's folder."""
+    """The two checkpoint files of a run's folder, or of one of its stacks by `name`."""
 
-    def __init__(self, folder: Path, *, every: float = EVERY) -> None:
-        self._newest, self._previous = folder / NEWEST, folder / PREVIOUS
+    def __init__(self, folder: Path, *, name: str = "checkpoint", every: float = EVERY) -> None:
+        self._newest, self._previous = (folder / file.replace("checkpoint", name, 1) for file in (NEWEST, PREVIOUS))
         self._every, self._last = every, time.monotonic()
 
     @property
@@ -71,4 +72,37 @@ class Checkpoints:
     def remove(self) -> None:
         """A finished run needs none."""
         for path in (self._newest, self._previous):
+            path.unlink(missing_ok=True)
+
+
+class StackCheckpoints:
+    """Checkpoints of the stacks of one run, each under its own name: its first replica's number and its size.
+
+    Stacks may be trained in processes of their own: each writes its own files and nobody else's.
+    """
+
+    def __init__(self, folder: Path, *, resumed: bool, every: float = EVERY) -> None:
+        self._folder, self._resumed, self._every = folder, resumed, every
+        self._stacks: dict[str, Checkpoints] = {}
+        self.damaged: list[str] = []  # a sentence for each damaged file that was passed over
+
+    def of(self, numbers: Sequence[int]) -> Checkpoints:
+        """Those of the stack with these replicas."""
+        name = f"checkpoint-{numbers[0]}-{len(numbers)}"
+        if name not in self._stacks:
+            self._stacks[name] = Checkpoints(self._folder, name=name, every=self._every)
+        return self._stacks[name]
+
+    def load(self, numbers: Sequence[int]) -> tuple[Tensors, dict[str, Any]] | None:
+        """Where this stack stood; None where it had not begun, or the run is a new one."""
+        found = self.of(numbers).load() if self._resumed else None
+        if found is None:
+            return None
+        tensors, values, damaged = found
+        self.damaged += damaged
+        return tensors, values
+
+    def remove(self) -> None:
+        """A finished run needs none."""
+        for path in self._folder.glob(f"{STACKS}"):
             path.unlink(missing_ok=True)

@@ -7,8 +7,9 @@ are divided changes none of their results.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from dlrun.training.memory_check import replica_bytes
 from dlrun.training.problem import Problem
 from dlrun.training.replica import Replica, Rows
 from dlrun.training.rows import RowStore
+from dlrun.training.snapshot import restore, snapshot
 from dlrun.training.step_cost import TrainingCost
 from dlrun.training.threads import usable_cores
 from dlrun.training.workers import can_fork, side_by_side
@@ -81,6 +83,27 @@ class Answered:
     figures: Figures
 
 
+class Kept(Protocol):
+    """Snapshots of one stack."""
+
+    @property
+    def due(self) -> bool:
+        """Whether the last one is old enough."""
+
+    def save(self, tensors: Mapping[str, npt.NDArray[Any]], values: Mapping[str, Any]) -> None:
+        """Keep this one."""
+
+
+class Keeper(Protocol):
+    """Snapshots of all stacks of a run, by the numbers of their replicas."""
+
+    def of(self, numbers: Sequence[int]) -> Kept:
+        """Those of one stack."""
+
+    def load(self, numbers: Sequence[int]) -> tuple[Mapping[str, npt.NDArray[Any]], Mapping[str, Any]] | None:
+        """The last one of a stack, or None."""
+
+
 @dataclass
 class StackedTraining:
     """Trains replicas and has each answer its own rows. Iterate for the records; then read `answered`.
@@ -89,6 +112,7 @@ class StackedTraining:
     parts    what is measured after every epoch (nothing, unless early stopping watches dev)
     shared   the stored rows, where several trainings share them; left out, they are stored anew
     began    told of each stack's training before its first epoch, by whoever wants to prune replicas: one process
+    keeper   keeps snapshots of each stack while it trains, and has those of a run that is resumed
     A stack that runs out of memory is halved and begins again, with records from epoch 1.
     """
 
@@ -100,6 +124,7 @@ class StackedTraining:
     parts: tuple[str, ...] = ()
     shared: RowStore | None = None
     began: Callable[[Training], None] | None = None
+    keeper: Keeper | None = None
     answered: dict[int, Answered] = field(default_factory=dict)
     plan: StackPlan = field(init=False)
     cost: TrainingCost = field(init=False)
@@ -150,8 +175,22 @@ class StackedTraining:
         training = self._training(replicas, shared)
         if self.began is not None:
             self.began(training)
-        yield from training
+        yield from training if self.keeper is None else self._kept(training, self.keeper)
         self._answer(group, training, shared)
+
+    @staticmethod
+    def _kept(training: Training, keeper: Keeper) -> Iterator[list[EpochRecord]]:
+        """The training from where the stack stood, with a snapshot now and then and one at its end."""
+        numbers = [r.number for r in training.stack.replicas]
+        found = keeper.load(numbers)
+        if found is not None:
+            restore(training, *found)
+        kept = keeper.of(numbers)
+        for records in training:
+            if kept.due:
+                kept.save(*snapshot(training))
+            yield records
+        kept.save(*snapshot(training))
 
     def _training(self, replicas: list[Replica], shared: RowStore) -> Training:
         options = self.problem.experiment.training
