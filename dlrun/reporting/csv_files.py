@@ -6,6 +6,7 @@ import numbers
 import os
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -76,11 +77,15 @@ class CsvFile:
         header = csv_line(columns).encode()
         self._size = _complete_size(path, header) if append and path.exists() else 0
         self._file = open(path, "r+b" if self._size else "wb", buffering=0)  # noqa: SIM115 (closed by close)
-        if self._size:
-            self._file.truncate(self._size)
-            self._file.seek(self._size)
-        else:
-            self._append(header)
+        try:
+            if self._size:
+                self._file.truncate(self._size)
+                self._file.seek(self._size)
+            else:
+                self._append(header)
+        except BaseException:
+            self._file.close()
+            raise
 
     def write(self, *cells: Any) -> None:
         """One row, in the file when this returns."""
@@ -125,7 +130,7 @@ class CsvFile:
             while rest:
                 rest = rest[self._file.write(rest) :]
         except BaseException as error:
-            if len(rest) < len(data) and self._file.seekable():
+            with suppress(OSError):  # a pipe and a device have no size
                 self._file.truncate(self._size)
                 self._file.seek(self._size)
             if isinstance(error, OSError) and error.filename is None:

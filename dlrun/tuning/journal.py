@@ -41,9 +41,11 @@ class Journal:
             while rest:
                 rest = rest[self._file.write(rest) :]
             os.fsync(self._file.fileno())
-        except BaseException:
+        except BaseException as error:
             self._file.truncate(self._size)
             self._file.seek(self._size)
+            if isinstance(error, OSError) and error.filename is None:
+                error.filename = str(self.path)  # a write does not tell which file it was
             raise
         self._size += whole
 
@@ -105,7 +107,7 @@ def _record(line: bytes) -> dict[str, Any] | None:
     try:
         held = json.loads(line)
         record, digest = held["record"], held["sha256"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     whole = line.endswith(b"\n") and isinstance(record, dict) and digest == _digest(_text(record))
     return record if whole else None

@@ -117,7 +117,7 @@ READERS = [
     ("predict", "run/model.safetensors", "--data", "t.csv"),
     ("diagnose", "run"),
     ("compare", "run", "run"),
-    ("plot", "run", "--kind", "curves", "--terminal"),
+    ("plot", "run", "--kind", "cost", "--terminal"),
     ("report", "run", "--out", "r.html"),
     ("train", "iris", "--set", "training.init_from=run", "--set", "training.epochs=1", "--set", "model.hidden=[16]"),
     ("show", "run/config.toml"),
