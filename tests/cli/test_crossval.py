@@ -7,8 +7,10 @@ import json
 import math
 import os
 import pty
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -324,3 +326,34 @@ def test_the_plan_runs_nothing(here: Path, dlrun: Any) -> None:
 def test_a_plan_of_a_baseline(here: Path, dlrun: Any) -> None:
     plan = json.loads(dlrun("crossval", "iris", "--set", "model.kind=majority", "--plan", "--json").stdout)["plan"]
     assert (plan["parameters"], plan["seconds"]) == (0, None)
+
+
+# -- processes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_signal_ends_the_processes_too(here: Path, number: int, status: int, word: str) -> None:
+    long = ("--set", "training.epochs=1000000", "--set", "training.early_stopping=")
+    command = [sys.executable, "-m", "dlrun", "crossval", "wine", "--out", "a", "--jobs", "2", *long]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=here, start_new_session=True) as process:
+        workers: set[str] = set()
+        for _ in range(600):
+            time.sleep(0.05)
+            workers = children_of(process.pid)
+            if len(workers) == 2 or process.poll() is not None:
+                break
+        os.killpg(process.pid, number)  # as Ctrl-C in a terminal reaches them all
+        _, said = process.communicate(timeout=30)
+    assert len(workers) == 2, said
+    assert process.returncode == status
+    assert said.splitlines()[-1] == f"dlrun: {word}"
+    assert "Traceback" not in said
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+    assert not (here / "a" / "summary.json").exists()
+
+
+def children_of(process: int) -> set[str]:
+    path = Path(f"/proc/{process}/task/{process}/children")
+    return set(path.read_text().split()) if path.exists() else set()
