@@ -72,8 +72,8 @@ SCALARS = [
     "false", '""', '"iris"', '"xor"', '"moons"', '"mean"', '"adam"', '"relu"', '"full"', '"drop"', '"a.py:f"',
     '"network"', '"../x.csv"', '"\\u0000"', '"\\u001b[31m"', '"~x/y"', "1979-05-27", "07:32:00", "9223372036854775807",
     "9223372036854775808", "99999999999999999999999", "0xff", "1_000", "[]", "[0]", "[1, 2]", "[[1]]", "{}", "{a = 1}",
-    '{name = "rbf"}', '{name = "polynomial", degree = 3}', '{name = "manual", values = {1 = 0.1}}', "{uniform = [0, 1]}",
-    "{choice = [1, 2]}", "{choice = []}", "{log_uniform = [1e-4, 1]}", "'''x'''", "+1", "1.", "--", "#", "[1,", '"',
+    '{name = "rbf"}', '{name = "polynomial", degree = 3}', '{name = "manual", values = {1 = 0.1}}',
+    "{uniform = [0, 1]}", "{choice = [1, 2]}", "{choice = []}", "{log_uniform = [1e-4, 1]}", "'''x'''", "+1", "1.", "--", "#", "[1,", '"',
 ]  # fmt: skip
 values = st.one_of(
     st.sampled_from(SCALARS),
@@ -178,7 +178,7 @@ def train_on(name: str, missing: str) -> None:
     status = told("train", "--data", name, "--target", "y", *small, *place)
     if status == 0:
         assert os.path.exists("out/model.safetensors")
-        assert told("predict", "out", "--data", name, "--device", "cpu") in (0, 2)
+        assert told("predict", "out", "--data", name, "--device", "cpu", "--out", "p.csv", "--overwrite") in (0, 2)
 
 
 # -- command lines ---------------------------------------------------------------------------------
