@@ -40,6 +40,7 @@ RUN_FILES = (
     "learning_curve.csv",
     "layers.csv",
     "path.csv",
+    "steps.csv",
     "report.html",
     *plots.FILES,
 )
@@ -161,6 +162,8 @@ def _clear(path: Path) -> None:
     """Remove the files of an earlier run, and what a killed one left half written."""
     for name in RUN_FILES:
         (path / name).unlink(missing_ok=True)
+    for events in path.glob("tensorboard/events.out.tfevents.*"):
+        events.unlink(missing_ok=True)
     for leftover in path.glob(TEMPORARY):
         leftover.unlink(missing_ok=True)
 

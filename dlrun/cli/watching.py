@@ -1,0 +1,86 @@
+"""What `dlrun train` writes besides its figures where it is asked to: every step, and event files for TensorBoard."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Self
+
+import typer
+
+if TYPE_CHECKING:
+    from dlrun.records import EpochRecord
+    from dlrun.reporting.run_folder import RunFolder
+    from dlrun.reporting.steps import StepsFile
+    from dlrun.reporting.tensorboard import EventLog
+    from dlrun.training.run import TrainRun
+
+StepsOption = Annotated[
+    bool,
+    typer.Option(
+        "--steps",
+        help="Also write steps.csv: the cost of every batch, and the way of up to 8 parameters.",
+        show_default=False,
+    ),
+]
+TensorboardOption = Annotated[
+    bool,
+    typer.Option(
+        "--tensorboard",
+        help="Also write curves, histograms and the graph for TensorBoard (an extra).",
+        show_default=False,
+    ),
+]
+
+
+class Watch:
+    """Writes each epoch's record to the files that were asked for. Use it in a `with` block."""
+
+    def __init__(self, run: TrainRun, folder: RunFolder, *, steps: bool, tensorboard: bool) -> None:
+        self._run = run
+        self._steps: StepsFile | None = None
+        self._log: EventLog | None = None
+        stack = run.stack
+        if stack is None:  # a baseline makes no steps
+            return
+        done = run.training.epoch if run.training is not None else 0
+        if steps:
+            from dlrun.reporting.steps import StepsFile, parameter_names
+            from dlrun.training.loop import RECORDED
+
+            names = parameter_names(stack.net) if stack.net.parameters <= RECORDED else []
+            self._steps = StepsFile(folder, names, done=done)
+        if tensorboard:
+            from dlrun.nn.network import NetworkGraph
+            from dlrun.reporting.tensorboard import FOLDER, EventLog
+
+            self._log = EventLog(folder.file(FOLDER), go_on_after=done or None)
+            graph = NetworkGraph(stack.net, 1, stack.batch_rows(), training=True)
+            assert graph.gradient is not None
+            self._log.graph([graph.cost, graph.gradient])
+            if not done:
+                self._parameters(0)
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Write what this epoch gave."""
+        if self._steps is not None:
+            self._steps.epoch(record)
+        if self._log is not None:
+            self._log.epoch(record)
+            self._parameters(record.epoch)
+
+    def _parameters(self, epoch: int) -> None:
+        stack = self._run.stack
+        assert stack is not None
+        assert self._log is not None
+        self._log.parameters(stack.net.views(stack.backend.to_host(stack.theta)), epoch)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._steps is not None:
+            self._steps.__exit__(kind, error, trace)
+        if self._log is not None:
+            self._log.close()
