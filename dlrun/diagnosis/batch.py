@@ -78,7 +78,7 @@ def checked_batch(
 def _train(stack: Stack, epochs: int) -> None:
     for epoch in range(1, epochs + 1):
         stack.run_epoch(epoch)
-        if not bool(stack.backend.xp.isfinite(stack.theta).all()):
+        if not np.isfinite(stack.backend.to_host(stack.theta)).all():
             raise AnswerIsNoError(
                 f"training diverged in epoch {epoch}, before the gradient could be checked; "
                 "check it earlier, or try a smaller optimizer.learning_rate"

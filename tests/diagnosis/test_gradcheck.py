@@ -19,6 +19,8 @@ from dlrun.diagnosis.gradcheck import (
     verdict_on,
 )
 from dlrun.errors import AnswerIsNoError, ConfigError
+from dlrun.graph.plan import Plan
+from dlrun.nn.network import NetworkGraph
 from dlrun.packaged import packaged_experiments
 from dlrun.training.problem import Problem
 from dlrun.training.run import TrainRun
@@ -212,6 +214,23 @@ def test_the_gradient_is_that_of_training() -> None:
     before = run.stack.theta[0].copy()
     run.stack.run_epoch(1)
     np.testing.assert_allclose(before - run.stack.theta[0], batch.gradient(), rtol=1e-9, atol=1e-12)
+
+
+def test_padded_batches_have_the_same_gradient(checked: Checked) -> None:
+    """The graph of batches that are not full weighs its rows one by one: a padding row of weight 0 changes nothing."""
+    batch = checked(batch_norm=True, l2=True, hidden=(4,))
+    net, B = batch.net, len(batch.rows)
+    arrays = {name: np.asarray(value) for name, value in batch.arrays.items()}
+    for name in ("x", "y"):
+        arrays[name] = np.concatenate([arrays[name], np.zeros_like(arrays[name][:, :1])], axis=1)
+    arrays["weight"] = np.full((1, B + 1, 1), 1 / B)
+    arrays["weight"][0, -1] = 0
+    graph = NetworkGraph(net, 1, B + 1, training=True)
+    assert graph.gradient is not None
+    bindings = graph.bindings({**arrays, **net.block_views(batch.theta[None])})
+    plan = Plan(batch.backend, [graph.gradient], bindings)
+    plan.run()
+    np.testing.assert_allclose(plan.outputs[graph.gradient][0], batch.gradient(), rtol=1e-10, atol=1e-13)
 
 
 def test_after_epochs_are_those_of_training() -> None:
