@@ -12,10 +12,9 @@ import numpy as np
 
 from dlrun.data.encoding import ColumnEncoding, categorical_mask, encode_table, feature_names, fit_encoding
 from dlrun.data.gaps import Gaps
-from dlrun.data.sources import load_table, open_stored
+from dlrun.data.group_codes import GroupCodes
+from dlrun.data.sources import STORED_SUFFIXES, load_table, open_stored
 from dlrun.data.stored_features import Features
-from dlrun.data.stored_tables import STORED_SUFFIXES, STREAM_BYTES, StoredTable, table_bytes
-from dlrun.data.survey import GroupCodes, Survey, stored_features
 from dlrun.data.table import BoolArray, FloatArray, IntArray, Table
 from dlrun.data.target import Task, read_target
 from dlrun.data.values import shorten
@@ -23,6 +22,9 @@ from dlrun.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from dlrun.config.schema import DataConfig
+    from dlrun.data.stored_tables import StoredTable
+
+STREAM_BYTES = 256_000_000  # rows × columns × 8 of a table from which on its rows stay in the file
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -68,7 +70,7 @@ def load_dataset(data: DataConfig, *, task: Task | None, folder: Path, seed: int
             f"data.stream = true goes with {' and '.join(STORED_SUFFIXES)} files and not with "
             f"data.source = {data.source!r}; leave it out."
         )
-    if stored is not None and (data.stream or table_bytes(stored) > STREAM_BYTES):
+    if stored is not None and (data.stream or stored.rows * len(stored.head.columns) * 8 > STREAM_BYTES):
         return _from_file(stored, data, task)
     return _from_memory(data, task, folder, seed)
 
@@ -112,6 +114,8 @@ def _from_memory(data: DataConfig, task: Task | None, folder: Path, seed: int) -
 
 def _from_file(stored: StoredTable, data: DataConfig, task: Task | None) -> Dataset:
     """The same, of rows that stay in their file."""
+    from dlrun.data.survey import Survey, stored_features
+
     target_name = _target_name(stored.head, data.target)
     names = _feature_columns(stored.head, data, target_name)
     survey = Survey(stored, names, target_name, data.group)

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlrun.data.generators import GENERATORS, generate
 from dlrun.data.packaged_sets import PACKAGED
-from dlrun.data.stored_tables import STORED_SUFFIXES, StoredTable, stored_table
 from dlrun.data.table import Table
 from dlrun.data.values import suggestion
 from dlrun.errors import ConfigError, DataError
 
+if TYPE_CHECKING:
+    from dlrun.data.stored_tables import StoredTable
+
+STORED_SUFFIXES = (".npy", ".parquet")
 SUFFIXES = (".csv", ".parquet", ".npz", ".npy")
 
 
@@ -51,6 +55,8 @@ def open_stored(source: str, *, folder: Path) -> StoredTable | None:
     """The table of a file that can be read piece by piece; None for any other source."""
     if source in GENERATORS or source in PACKAGED or not source.lower().endswith(STORED_SUFFIXES):
         return None
+    from dlrun.data.stored_tables import stored_table
+
     with _readable(source):
         return stored_table(source, _path_of(source, folder))
 

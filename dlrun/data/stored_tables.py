@@ -16,8 +16,6 @@ from dlrun.data.parquet_file import ParquetPieces
 from dlrun.data.row_file import RowFile
 from dlrun.data.table import Table, check_numbers
 
-STORED_SUFFIXES = (".npy", ".parquet")
-STREAM_BYTES = 256_000_000  # rows × columns × 8 of a table from which on its rows stay in the file
 PIECE_VALUES = 1 << 20  # numbers read at a time
 
 
@@ -53,11 +51,6 @@ def stored_table(source: str, path: Path) -> StoredTable | None:
     if suffix == ".parquet":
         return ParquetPieces(path, source, PIECE_VALUES)
     return None
-
-
-def table_bytes(stored: StoredTable) -> int:
-    """What the table would take as numbers in memory, once."""
-    return stored.rows * max(1, len(stored.head.columns)) * 8
 
 
 @dataclass(frozen=True)

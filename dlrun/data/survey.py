@@ -15,6 +15,7 @@ from dlrun.data.encoding import (
     refuse_equal_features,
     text_encoding,
 )
+from dlrun.data.group_codes import GroupCodes
 from dlrun.data.row_file import RowFile
 from dlrun.data.stored_features import StoredFeatures
 from dlrun.data.stored_tables import StoredTable
@@ -120,25 +121,6 @@ class Survey:
         for piece in _kept_pieces(self._stored, texts, kept):
             for name in texts:
                 self._collect(name, piece.columns[name])
-
-
-class GroupCodes:
-    """Equal values, equal codes, numbered by first appearance."""
-
-    def __init__(self) -> None:
-        self._seen: dict[object, int] = {}
-        self._parts: list[IntArray] = []
-
-    def add(self, values: Column) -> None:
-        """The groups of the next rows."""
-        seen = self._seen
-        codes = (seen.setdefault(value, len(seen)) for value in values.tolist())
-        self._parts.append(np.fromiter(codes, np.int64, len(values)))
-
-    @property
-    def codes(self) -> IntArray | None:
-        """(n,), or None if nothing was added."""
-        return np.concatenate(self._parts) if self._parts else None
 
 
 def stored_features(

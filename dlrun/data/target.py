@@ -38,7 +38,8 @@ def few_numbers(values: FloatArray, limit: int) -> FloatArray | None:
     found = np.zeros(0)
     for start in range(0, len(values), _VALUES):
         part = values[start : start + _VALUES]
-        found = np.union1d(found, part[~np.isnan(part)])
+        found = np.sort(np.concatenate([found, part[~np.isnan(part)]]))
+        found = found[np.append(True, found[1:] != found[:-1])] if found.size else found
         if found.size > limit:
             return None
     return found
