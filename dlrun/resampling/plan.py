@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from dlrun.resampling.run import ResamplingRun
@@ -37,11 +38,11 @@ class RunPlan:
 def plan_run(run: ResamplingRun, *, machine: Machine | None = None) -> RunPlan:
     """The plan; `machine` is measured where it is left out, in some ten milliseconds."""
     if run.problem.experiment.model.kind != "network":
-        count = len(run.listed)
+        count, size = len(run.listed), 8 * math.prod(run.problem.dataset.features.shape)
         return RunPlan(
-            replicas=count, parameters=0, replica_bytes=0, data_bytes=run.problem.dataset.features.nbytes,
+            replicas=count, parameters=0, replica_bytes=0, data_bytes=size,
             copies_bytes=0, replicas_per_stack=1, stacks=count, jobs=1,
-            memory_bytes=2 * run.problem.dataset.features.nbytes, epochs=0, seconds=None,
+            memory_bytes=2 * size, epochs=0, seconds=None,
         )  # fmt: skip
     training = run.training
     plan, net = training.plan, run.problem.architecture(run.replicas)

@@ -151,8 +151,12 @@ class Stack:
 
     def batch_rows(self) -> int:
         """B: rows per batch of the replica that has most."""
-        longest = max(len(r.train) for r in self.company)
+        longest = self._longest
         return longest if self.settings.batch_size is None else min(self.settings.batch_size, longest)
+
+    @cached_property
+    def _longest(self) -> int:
+        return max(len(r.train) for r in self.company)
 
     @cached_property
     def batch_shapes(self) -> list[tuple[int, bool]]:

@@ -7,6 +7,7 @@ are divided changes none of their results.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -21,7 +22,7 @@ from dlrun.training.loop import Training
 from dlrun.training.memory_check import replica_bytes
 from dlrun.training.problem import Problem
 from dlrun.training.replica import Replica, Rows
-from dlrun.training.rows import RowStore
+from dlrun.training.rows import COPY_BYTES, RowStore
 from dlrun.training.snapshot import restore, snapshot
 from dlrun.training.step_cost import TrainingCost
 from dlrun.training.threads import usable_cores
@@ -136,6 +137,8 @@ class StackedTraining:
         net = self.problem.architecture(self.replicas)
         self.cost = TrainingCost.of(net, settings.optimizer, batch, self.replicas, self.rows)
         size = replica_bytes(net, settings.optimizer, batch)
+        if self.backend.name != "cpu":  # memory is the limit there, and holds the copies of the rows too
+            size += min(math.prod(self.problem.dataset.features.shape) * np.dtype(net.dtype).itemsize, COPY_BYTES)
         jobs = self.jobs if self.began is None else 1
         self.plan = divide(len(self.replicas), size, self.backend, jobs, seconds=self.cost.seconds)
         self._judges = [replace(r, test=rows) for r, rows in zip(self.replicas, self.rows, strict=True)]
