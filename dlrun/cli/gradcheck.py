@@ -208,7 +208,7 @@ def _report(
     }
     folder.write_json("summary.json", summary)
     when = f"after {facts['after_epochs']} epochs" if facts["after_epochs"] else "at the initial weights"
-    title = f"Gradient check of {experiment.name}, {when}, on {facts['rows']} rows"
+    title = f"Gradient check of {experiment.name}, {when}, on {facts['rows']} row{'s'[: facts['rows'] != 1]}"
     table = check_table(check, title=title + (", masks held fixed" if facts["dropout"] == "fixed" else ""))
     table.footnotes.append(f"{check.size} parameters, {facts['seconds']:.2f} s. Files: {folder.path}")
     tables = [table, *([sweep_table(sweep)] if sweep is not None else [])]

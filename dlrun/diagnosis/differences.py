@@ -18,12 +18,13 @@ from dlrun.graph.node import Node
 from dlrun.graph.session import Session
 
 FloatArray = npt.NDArray[np.float64]
+SMALLEST = 1e-14  # a smaller step is lost in float64 beside a number near 1
 
 
 def check_epsilon(epsilon: float) -> float:
     """The step of a difference quotient; `ConfigError` for one that is none."""
-    if not (np.isfinite(epsilon) and 0 < epsilon <= 1):
-        raise ConfigError(f"--epsilon {epsilon}: should be a number > 0 and ≤ 1, such as 1e-7")
+    if not (np.isfinite(epsilon) and SMALLEST <= epsilon <= 1):
+        raise ConfigError(f"--epsilon {epsilon}: should be a number from {SMALLEST} to 1, such as 1e-7")
     return epsilon
 
 

@@ -123,8 +123,8 @@ def test_a_users_table(dlrun: Dlrun, own_table: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["iris", "--epsilon", "0"], "--epsilon 0.0: should be a number > 0"),
-        (["iris", "--epsilon", "nan"], "should be a number > 0"),
+        (["iris", "--epsilon", "0"], "--epsilon 0.0: should be a number from 1e-14 to 1"),
+        (["iris", "--epsilon", "nan"], "should be a number from"),
         (["iris", "--set", "model.kind=majority"], "has no gradient to check"),
         (["nowhere"], "no experiment of this name"),
         (["iris", "--dropout", "on"], "--dropout"),

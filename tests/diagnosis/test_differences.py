@@ -57,7 +57,7 @@ def test_an_expression_is_checked_against_its_own_derivative() -> None:
     assert gradient_difference(wrong, w) == pytest.approx(1 / 3, rel=1e-6)  # ‖2w − w‖/(‖2w‖ + ‖w‖)
 
 
-@pytest.mark.parametrize("epsilon", [0.0, -1e-7, math.nan, math.inf, 2.0])
+@pytest.mark.parametrize("epsilon", [0.0, 1e-300, -1e-7, math.nan, math.inf, 2.0])
 def test_a_wrong_epsilon(epsilon: float) -> None:
     with pytest.raises(ConfigError, match="epsilon"):
         numerical_gradient(variable(1.0) * 1, variable(1.0), epsilon=epsilon)
