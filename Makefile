@@ -14,7 +14,7 @@ SUMMARIES := $(NAMES:%=runs/%/summary.json)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check lint types package experiments bench gpu-check clean $(NAMES:%=experiment-%)
+.PHONY: help run test soak check lint types package experiments bench gpu-check clean $(NAMES:%=experiment-%)
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' Makefile | expand -t 20
@@ -25,6 +25,10 @@ run: $(INSTALLED) ## Install, train the default experiment, and show its result
 
 test: $(INSTALLED_DEV) ## Install what the tests need, and run them
 	$(BIN)/python -m pytest
+
+# Fuzzers, kills, full disks and simultaneous starts with the counts that docs/reliability.md names: half an hour.
+soak: $(INSTALLED_DEV) ## The tests of reliability with their long counts
+	DLRUN_SOAK=1 DLRUN_KILLS=100 $(BIN)/python -m pytest tests/reliability
 
 check: lint types package $(INSTALLED_DEV) ## Style, types, packaging, and the tests with their coverage
 	$(BIN)/python -m pytest --cov --cov-report=term

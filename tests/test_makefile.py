@@ -123,6 +123,6 @@ def test_a_change_of_the_requirements_installs_again(checkout: Path) -> None:
 
 def test_the_help_names_every_target(checkout: Path) -> None:
     shown = make(checkout).stdout
-    for target in ("run", "test", "check", "experiments", "bench", "gpu-check", "clean"):
+    for target in ("run", "test", "soak", "check", "experiments", "bench", "gpu-check", "clean"):
         assert f"\n  {target} " in f"\n{shown}"
     assert "digits" in shown
