@@ -15,6 +15,7 @@ from dlrun.data.values import cut, refuse_size
 from dlrun.errors import DataError
 
 _REMEDY = "write it with numpy.save"
+_MOST_COLUMNS = 1_000_000
 _READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -64,6 +65,11 @@ def read_header(path: Path, name: str) -> NpyHeader:
     rows, columns = (int(length) for length in shape)
     if rows < 1 or columns < 1:
         raise DataError(f"{name}: the array has the shape {shape}: it holds no rows, or no columns.")
+    if columns > _MOST_COLUMNS:
+        raise DataError(
+            f"{name}: the array has {columns} columns; at most {_MOST_COLUMNS} are read. Rows are examples, "
+            "columns are features: array.T turns it round."
+        )
     size = math.prod((rows, columns, int(dtype.itemsize)))
     if size != held:
         raise DataError(f"{name}: the array declares {size} bytes and the file holds {held}; {_REMEDY} again.")
