@@ -21,6 +21,7 @@ LAYERS = [
     "backend",
     "rng",
     "data",
+    "clustering",
     "graph",
     "nn",
     "optim",

@@ -21,6 +21,7 @@ COMMANDS = {
     "gradcheck": "Check the gradient of an experiment against differences of its cost.",
     "diagnose": "What a trained model suffers from, and what to try next.",
     "tune": "Search an experiment's space for the values with the least error.",
+    "kmeans": "Find clusters in rows without a target, and how many there are.",
     "minimize": "Follow an optimizer down a cost written on the command line.",
     "plot": "Draw runs: curves, regions, confusion, folds, estimates, trials, checks, paths.",
     "report": "One self-contained HTML page about one run, or about several beside each other.",

@@ -41,6 +41,10 @@ RUN_FILES = (
     "layers.csv",
     "path.csv",
     "steps.csv",
+    "centres.csv",
+    "assignments.csv",
+    "starts.csv",
+    "elbow.csv",
     "report.html",
     *plots.FILES,
 )

@@ -19,6 +19,8 @@ NAMES = (
     "layers",
     "learning_curve",
     "path",
+    "clusters",
+    "elbow",
     "smooth",
 )
 # What `dlrun plot` leaves in a run's folder where no other file is asked for.

@@ -187,6 +187,19 @@ KINDS = {
         needs=(("path.csv",),),
         several=True,
     ),
+    "clusters": Kind(
+        module="clusters",
+        about="the clusters of k-means, their borders and centres",
+        needs=(("assignments.csv",),),
+        check="has_plane",
+    ),
+    "elbow": Kind(
+        module="clusters",
+        function="draw_elbow",
+        about="inertia and silhouette against the number of clusters",
+        needs=(("elbow.csv",),),
+        inches=(8.0, 3.6),
+    ),
     "smooth": Kind(
         module="smoothed",
         about="a series with its exponentially weighted averages",
@@ -203,6 +216,7 @@ FIRST: dict[str, tuple[str, ...]] = {
     "gradcheck": ("epsilon", "gradcheck"),
     "diagnose": ("learning_curve", "layers"),
     "minimize": ("path",),
+    "kmeans": ("clusters", "elbow"),
 }
 
 
