@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from dlrun.backend import Backend
     from dlrun.cli.stored_run import StoredRun
+    from dlrun.data.dataset import Dataset
     from dlrun.records import Figures
     from dlrun.reporting.class_report import ClassReport
     from dlrun.reporting.output import Output
@@ -79,10 +80,7 @@ def _own_parts(stored: StoredRun, backend: Backend, output: Output) -> None:
     run, changed = reopened(stored, backend)
     dataset, model = run.problem.dataset, stored.model
     parts = {part: rows for part in ("train", "dev", "test") if len(rows := getattr(run.split, part))}
-    answers = {
-        part: model.answers(model.preprocessing.scaling.apply(dataset.features[rows]), backend)
-        for part, rows in parts.items()
-    }
+    answers = {part: _answers(model, dataset, rows, backend) for part, rows in parts.items()}
     if changed:
         output.note(f"warning: {changed}")
         figures = {part: _figures(answers[part], dataset.target[rows], dataset.task) for part, rows in parts.items()}
@@ -97,6 +95,15 @@ def _own_parts(stored: StoredRun, backend: Backend, output: Output) -> None:
     baseline = _baseline(stored, {part: dataset.target[rows] for part, rows in parts.items()}, dataset.task)
     facts = {"data": run.problem.experiment.data.source, "data_hash": dataset.hash, "data_changed": bool(changed)}
     _show(stored, facts, figures, baseline, reports, last, [changed] if changed else [], output)
+
+
+def _answers(model: TrainedModel, dataset: Dataset, rows: npt.NDArray[np.int64], backend: Backend) -> FloatArray:
+    """The model's answers on some rows, (m, C); a quarter of a million at a time, for rows that are in a file."""
+    import numpy as np
+
+    scaling, most = model.preprocessing.scaling, 1 << 18
+    parts = [rows[start : start + most] for start in range(0, len(rows), most)]
+    return np.concatenate([model.answers(scaling.apply(dataset.features[part]), backend) for part in parts])
 
 
 def _compare(figures: dict[str, Figures], summary: dict[str, Any], output: Output) -> None:
