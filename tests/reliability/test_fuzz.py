@@ -19,7 +19,7 @@ from reliability.running import count
 
 from dlrun.cli.app import run
 
-CASES = count(150, 10_000)
+CASES = count(60, 10_000)
 SETTINGS = settings(
     max_examples=CASES,
     deadline=None,
