@@ -92,9 +92,9 @@ def _fork(items: Sequence[Item], work: Callable[[Item], Iterator[Any]], others: 
         for each in (here, *others):
             each.close()
         _serve(there, items, work)
-    except BaseException:  # nothing of the parent's stack may run here, whatever happens
-        os._exit(1)
-    os._exit(0)
+    finally:  # by a signal, for nothing of the parent's stack may run here, nor what it registered for its end
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("the process has ended")
 
 
 def _serve(connection: Any, items: Sequence[Item], work: Callable[[Item], Iterator[Any]]) -> None:
