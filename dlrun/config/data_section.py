@@ -48,6 +48,19 @@ class SplitConfig(Section):
         return self
 
 
+class AugmentConfig(Section):
+    """What is done to training rows each time they are seen; all other rows stay as they are."""
+
+    noise: NonNegative = Field(
+        default=0.0,
+        description="standard deviation of normal noise on the numeric features, in scaled units",
+    )
+    mirror: Count | None = Field(
+        default=None,
+        description="the row is a picture of so many pixels a line, and is mirrored left to right every other time",
+    )
+
+
 class DataConfig(Section):
     """The table and what is done to it before training."""
 
@@ -91,6 +104,7 @@ class DataConfig(Section):
         description=".npy and .parquet: leave the rows in the file and read each batch when it is needed; "
         "left out: for tables of more than 256 MB as numbers",
     )
+    augment: AugmentConfig | None = Field(default=None, description="data augmentation of training rows")
     split: SplitConfig = Field(default=SplitConfig(), description="shares of the rows")
 
     @model_validator(mode="after")

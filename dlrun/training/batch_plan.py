@@ -12,6 +12,7 @@ from dlrun.backend import Array, Backend
 from dlrun.graph.plan import Plan
 from dlrun.graph.shaping import pack
 from dlrun.nn.network import NetworkGraph
+from dlrun.training.augment import Augmentation
 from dlrun.training.dropout import DropoutMasks
 from dlrun.training.replica import Replica
 from dlrun.training.rows import BatchBuffer
@@ -29,6 +30,12 @@ class BatchPlan:
         graph = NetworkGraph(net, R, B, training=True, even=even)
         self.buffer = BatchBuffer(backend, stack.store, stack.adjustment, R, B)
         dtype = stack.store.dtype
+        self.augmentation = None
+        if stack.settings.augment is not None:
+            n = stack.normalization
+            self.augmentation = Augmentation(
+                backend, stack.settings.augment, self.buffer.x, shift=n.shift, scale=n.scale
+            )
         arrays: dict[str, Array] = {"x": self.buffer.x, "y": self.buffer.y, **net.block_views(stack.theta)}
         self.weight = arrays["weight"] = backend.zeros((R, B, 1), dtype)
         arrays["present"] = self.buffer.present

@@ -20,6 +20,7 @@ from dlrun.nn.losses import LOSSES, default_loss, loss_named
 from dlrun.nn.network import Architecture
 from dlrun.nn.user_functions import UserFunctions, is_function, load_functions
 from dlrun.rng import generator
+from dlrun.training.augment import Augment
 from dlrun.training.epoch_order import is_large
 from dlrun.training.memory_check import refuse_oversize
 from dlrun.training.replica import Replica, no_rows
@@ -67,6 +68,7 @@ class Problem:
                 f'model.kind = "nearest_neighbor" keeps all rows in memory, and those of {data.name} stay in their '
                 "file; should be another kind, or data.stream = false"
             )
+        _ = self.augment  # refused here, before anything is trained
 
     @cached_property
     def loss(self) -> str:
@@ -75,6 +77,21 @@ class Problem:
         if model.cost is not None:
             return f"custom_{self.dataset.task}"
         return model.loss or default_loss(self.dataset.task, len(self.dataset.classes))
+
+    @cached_property
+    def augment(self) -> Augment | None:
+        """What is done to training rows. ConfigError where the features are no picture of such lines."""
+        wanted, data = self.experiment.data.augment, self.dataset
+        if wanted is None or not (wanted.noise or wanted.mirror):
+            return None
+        if wanted.mirror is not None and (data.categorical.any() or len(data.feature_names) % wanted.mirror):
+            raise ConfigError(
+                f"data.augment.mirror = {wanted.mirror}: should be the pixels of a picture's line; {data.name} has "
+                f"{len(data.feature_names)} features"
+                + (", some of them categories" if data.categorical.any() else f", no multiple of {wanted.mirror}")
+            )
+        numeric = tuple((~data.categorical).tolist())
+        return Augment(noise=wanted.noise, mirror=wanted.mirror, numeric=numeric)
 
     @cached_property
     def functions(self) -> UserFunctions | None:
@@ -186,6 +203,7 @@ class Problem:
             clip_value=e.optimizer.clip_value,
             batch_norm_momentum=e.model.batch_norm_momentum,
             large=is_large(*self.dataset.features.shape),
+            augment=self.augment,
         )
 
     # -- scaling -------------------------------------------------------------------------------

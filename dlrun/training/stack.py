@@ -27,6 +27,7 @@ from dlrun.optim.optimizers import OPTIMIZERS, Hyperparameters
 from dlrun.optim.schedules import learning_rates
 from dlrun.optim.stepper import Stepper
 from dlrun.rng import fold_in, generator, permutations, stream_keys
+from dlrun.training.augment import Augment
 from dlrun.training.batch_plan import BatchPlan
 from dlrun.training.epoch_order import block_rows, two_level_order, window_batches
 from dlrun.training.replica import Replica
@@ -47,6 +48,7 @@ class StackSettings:
     clip_norm: float | None = None
     clip_value: float | None = None
     batch_norm_momentum: float = 0.9
+    augment: Augment | None = None
 
 
 class Stack:
@@ -128,6 +130,7 @@ class Stack:
         seeds, numbers = [r.seed for r in self.replicas], [r.stream for r in self.replicas]
         self._order_keys = stream_keys(seeds, numbers, "batch order")
         self.keys = stream_keys(seeds, numbers, "dropout")
+        self._augment_keys = stream_keys(seeds, numbers, "augmentation")
         self._plans: dict[tuple[int, bool], BatchPlan] = {}
         self._running = self._running_averages() if self.net.batch_norm else None
         self._whole_batch: int | None = None
@@ -236,9 +239,12 @@ class Stack:
         costs = backend.zeros(taken.shape, self.store.dtype)
         weights = self._averaging_weights(t) if self._running else None
         epoch_keys = fold_in(backend.to_device(self.keys, np.uint64), epoch, backend.xp)
+        augment_keys = fold_in(backend.to_device(self._augment_keys, np.uint64), epoch, backend.xp)
         with backend.quiet():
             for s in map(int, np.flatnonzero(taken.any(axis=1))):
                 batch = self._batch(index[s], counts[s], *self.batch_shapes[s])
+                if batch.augmentation is not None:
+                    batch.augmentation.apply(augment_keys, s)
                 if batch.masks is not None:
                     batch.masks.draw(epoch_keys, s)
                 batch.weigh(backend.xp)
@@ -263,7 +269,7 @@ class Stack:
             plan.set_counts(self.backend, counts, self.replicas)
         elif not even:
             plan.set_counts(self.backend, counts, self.replicas)
-        if self.settings.batch_size is None and self._whole_batch == B:
+        if self.settings.batch_size is None and self._whole_batch == B and self.settings.augment is None:
             return plan  # the same rows as in the epoch before
         self._whole_batch = B
         rows = index if index.shape[1] == B else np.ascontiguousarray(index[:, :B])
