@@ -70,7 +70,7 @@ def test_a_second_process_pays_where_there_is_work_enough(problem):
     ],
 )
 def test_a_step_takes_about_what_is_expected(problem, name, overrides, models):
-    """Within a factor of 2 on a quiet machine; of 3 here, where others may be at work."""
+    """Within a factor of 2 on a quiet machine; of 3 here, where others may be at work in the same caches."""
     p = problem(name, *overrides)
     n = len(p.dataset)
     replicas = [p.replica(np.arange(n - n // 10), number=number) for number in range(models)]
@@ -79,7 +79,7 @@ def test_a_step_takes_about_what_is_expected(problem, name, overrides, models):
     expected = step_cost(stack.net, p.settings().optimizer, stack.batch_rows()).seconds(models, measure_machine())
     taken, steps = np.inf, len(stack.step_counts)
     for epoch in range(2, 10):
-        began = time.perf_counter()
+        began = time.thread_time()  # on a busy machine the clock on the wall would tell of others' work
         stack.run_epoch(epoch)
-        taken = min(taken, (time.perf_counter() - began) / steps)
+        taken = min(taken, (time.thread_time() - began) / steps)
     assert expected / 3 < taken < expected * 3
