@@ -8,7 +8,7 @@ independent, so that several threads may share them, and the result does not dep
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any
@@ -57,15 +57,20 @@ class ElementwiseProgram:
         self._size = shape[0] * shape[1]
 
     def run(self, threads: Executor | None = None) -> None:
-        """Carry out the assignments; a second thread takes half of the tiles of a large model."""
+        """Carry out the assignments; of a large model, a second thread takes tiles as long as there are any.
+
+        Each takes the next tile when it is done with one: a thread that is woken late, or shares its core with
+        another process, takes fewer.
+        """
         if threads is None or self._size < THREADED or len(self._tiles) < 4:
             for call in self._flat:
                 call()
             return
-        half = len(self._tiles) // 2
-        other = threads.submit(_run_tiles, self._tiles[half:], self._backend)
-        _run_tiles(self._tiles[:half], self._backend)
-        other.result()
+        left = iter(self._tiles)
+        other = threads.submit(_run_tiles, left, self._backend)
+        _run_tiles(left, self._backend)
+        if not other.cancel():  # it has begun
+            other.result()
 
     # -- binding -------------------------------------------------------------------------------
 
@@ -199,7 +204,7 @@ class _Scratch:
             self._free.append(self._owned.pop(node))
 
 
-def _run_tiles(tiles: Sequence[Sequence[Call]], backend: Backend) -> None:
+def _run_tiles(tiles: Iterator[Sequence[Call]], backend: Backend) -> None:
     with backend.quiet():
         for calls in tiles:
             for call in calls:
