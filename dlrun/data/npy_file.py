@@ -10,16 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from dlrun.data.array_header import read_array_header
 from dlrun.data.table import Table, check_numbers
 from dlrun.data.values import cut, refuse_size
 from dlrun.errors import DataError
 
 _REMEDY = "write it with numpy.save"
 _MOST_COLUMNS = 1_000_000
-_READERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
 
 
 @dataclass(frozen=True)
@@ -42,15 +39,10 @@ def read_header(path: Path, name: str) -> NpyHeader:
     """The header, checked against the size of the file; DataError for what is no 2-D array of numbers."""
     try:
         with path.open("rb") as file:
-            version = np.lib.format.read_magic(file)
-            if version not in _READERS:
-                raise ValueError(f"array format {version}")
-            shape, by_column, dtype = _READERS[version](file)
+            shape, by_column, dtype = read_array_header(file)
             offset = file.tell()
             held = os.fstat(file.fileno()).st_size - offset
-    except OSError:
-        raise
-    except Exception as error:  # NumPy says in many ways that a header is none
+    except ValueError as error:
         reason = cut(str(error).splitlines()[0]) if str(error) else "it is empty"
         raise DataError(f"{name} is not readable as an .npy file ({reason}); {_REMEDY}.") from None
     if dtype.hasobject or dtype.names is not None or dtype.kind not in "iufb":
@@ -62,7 +54,7 @@ def read_header(path: Path, name: str) -> NpyHeader:
             f"{name}: the array has the shape {shape}; it must be 2-D, rows × columns with the target among them "
             "(for images: X.reshape(len(X), -1); with a target of its own: an .npz file of X and y)."
         )
-    rows, columns = (int(length) for length in shape)
+    rows, columns = shape
     if rows < 1 or columns < 1:
         raise DataError(f"{name}: the array has the shape {shape}: it holds no rows, or no columns.")
     if columns > _MOST_COLUMNS:
@@ -73,7 +65,7 @@ def read_header(path: Path, name: str) -> NpyHeader:
     size = math.prod((rows, columns, int(dtype.itemsize)))
     if size != held:
         raise DataError(f"{name}: the array declares {size} bytes and the file holds {held}; {_REMEDY} again.")
-    return NpyHeader(rows, columns, dtype, offset, bool(by_column))
+    return NpyHeader(rows, columns, dtype, offset, by_column)
 
 
 def read_npy(path: Path, *, name: str) -> Table:

@@ -6,7 +6,6 @@ The header of each array is read first, so that a file which declares more than 
 
 from __future__ import annotations
 
-import io
 import math
 import struct
 import zipfile
@@ -17,8 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dlrun.data.array_header import read_array_header
 from dlrun.data.table import Column, Table, check_numbers, clean_text
-from dlrun.data.values import cut, refuse_size, shorten
+from dlrun.data.values import refuse_size, shorten
 from dlrun.errors import DataError
 
 _PAIRS = [("X", "y"), ("features", "target")]
@@ -26,7 +26,6 @@ _NAMES = "feature_names"
 
 _END_RECORD = 1 << 16 | 22  # the longest end of an archive, with its comment
 _MOST_DIRECTORY = 4_000_000  # bytes of its table of contents
-_MOST_HEADER = 10_000  # bytes of an array's header
 _COLUMN_BYTES = 200  # what a column takes beside its values
 
 
@@ -121,28 +120,12 @@ def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[tuple[int,
     """Shape and type that an array's own header declares, and the bytes of the header."""
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"a member is compressed by method {info.compress_type}")
-    readers = {
-        (1, 0): (np.lib.format.read_array_header_1_0, "<H"),
-        (2, 0): (np.lib.format.read_array_header_2_0, "<L"),
-    }
     with archive.open(info) as member:
-        version = np.lib.format.read_magic(member)
-        if version not in readers:
-            raise ValueError(f"array format {version}")
-        read, width = readers[version]
-        size = member.read(struct.calcsize(width))
-        (length,) = struct.unpack(width, size)
-        if length > _MOST_HEADER:
-            raise ValueError(f"the header of the array {info.filename!r} is {length} bytes long")
-        header = io.BytesIO(size + member.read(length))
-        at = member.tell()
-    try:
-        shape, _, dtype = read(header)
-    except Exception as error:  # NumPy says in many ways that a header is none
-        raise ValueError(f"the header of the array {info.filename!r} is none: {cut(str(error))}") from None
-    if min(shape, default=0) < 0:
-        raise ValueError(f"the array {info.filename!r} has the shape {shape}")
-    return shape, dtype, at
+        try:
+            shape, _, dtype = read_array_header(member)  # type: ignore[arg-type]
+        except ValueError as error:
+            raise ValueError(f"the array {info.filename!r}: {error}") from None
+        return shape, dtype, member.tell()
 
 
 def _declared_bytes(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> int:

@@ -117,6 +117,18 @@ def npz_lzma_dictionary() -> bytes:
     return archive(("a.npy", content, 1000), method=zipfile.ZIP_LZMA)
 
 
+def npy_header_without_end() -> bytes:
+    return b"\x93NUMPY\2\0" + struct.pack("<L", 4 * GB - 1) + b" " * MB
+
+
+def npy_shape_beyond_the_file() -> bytes:
+    return header("(1000000000, 1000)") + bytes(MB)
+
+
+def npy_columns_without_bytes() -> bytes:
+    return header("(1000000000, 1000000000)", "'|S0'")
+
+
 # -- Parquet ----------------------------------------------------------------------------------------
 
 
@@ -243,6 +255,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
             npz_many_members,
             npz_lzma_dictionary,
         ],
+        "npy": [npy_header_without_end, npy_shape_beyond_the_file, npy_columns_without_bytes],
         "parquet": [
             parquet_zeros,
             parquet_equal_rows,
