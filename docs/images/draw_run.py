@@ -1,21 +1,52 @@
-"""Draw the table at the end of a real run as docs/images/run.svg: `python docs/images/draw_run.py runs/digits`."""
+"""Draw what a command prints on a terminal: `python docs/images/draw_run.py run.svg dlrun crossval --folds 10`.
+
+The command is really run, on a pseudo-terminal, in a temporary folder; its live bar is left out of the picture.
+"""
 
 from __future__ import annotations
 
-import json
+import fcntl
+import os
+import pty
+import struct
+import subprocess
 import sys
+import tempfile
+import termios
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
-from dlrun.reporting.tables import render_rich
-from dlrun.reporting.train_report import train_table
+WIDTH = 96
+
+
+def printed(command: list[str]) -> str:
+    """Everything that the command writes to its terminal."""
+    here, there = pty.openpty()
+    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 60, WIDTH, 0, 0))
+    environment = {**os.environ, "TERM": "xterm-256color"}
+    environment.pop("NO_COLOR", None)
+    chunks: list[bytes] = []
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen(command, stdout=there, stderr=there, cwd=folder, env=environment)
+        os.close(there)
+        with suppress(OSError):  # how a pseudo-terminal tells that its other end is closed
+            while chunk := os.read(here, 1 << 16):
+                chunks.append(chunk)
+        process.wait()
+    os.close(here)
+    return b"".join(chunks).decode()
+
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    console = Console(record=True, width=80, file=StringIO(), force_terminal=True)
-    console.print("[green]$[/] dlrun train")
-    console.print(render_rich(train_table(summary, folder)))
-    console.save_svg(str(Path(__file__).with_name("run.svg")), title="dlrun", unique_id="run")
+    target = Path(__file__).with_name(sys.argv[1])
+    command = sys.argv[2:]
+    output = printed(command)
+    output = output.rsplit("\x1b[?25h", 1)[-1].replace("\r\n", "\n").strip("\r\n")
+    console = Console(record=True, width=WIDTH, file=StringIO(), force_terminal=True)
+    console.print(f"[green]$[/] {' '.join([Path(command[0]).name, *command[1:]])}")
+    console.print(Text.from_ansi(output))
+    console.save_svg(str(target), title="dlrun", unique_id=target.stem)
