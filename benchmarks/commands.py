@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             machine({}),
             "",
             f"Wall clock from start to exit, {options.rounds} interleaved rounds, files in the disk cache. The",
-            "median is that of the rounds in which other processes left the machine alone; the range is that of all rounds.",
+            "median is that of the rounds in which other processes left the machine alone; the range is of all rounds.",
             "",
             *table(["command", "median", "range", "goal", "reached"], rows),
             "",

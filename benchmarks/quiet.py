@@ -40,16 +40,17 @@ def disturbed(call: Callable[[], None]) -> tuple[float, float]:
 
 
 def quietest(call: Callable[[], None], chunks: int, *, patience: float = 60.0) -> tuple[float, float]:
-    """The least time of so many undisturbed calls, and its disturbance.
+    """The least time of so many undisturbed calls, and its disturbance, 0.
 
-    Waits for quiet for `patience` seconds; after that the least disturbed call is the answer.
+    Waits for quiet for `patience` seconds; after that the least of all times is the answer, since others can only add
+    to it, with the share that they took meanwhile.
     """
-    end, quiet, best_effort = time.monotonic() + patience, list[float](), (float("inf"), float("inf"))
-    while len(quiet) < chunks and (time.monotonic() < end or best_effort[0] == float("inf")):
+    end, quiet, disturbances = time.monotonic() + patience, list[float](), list[tuple[float, float]]()
+    while len(quiet) < chunks and (time.monotonic() < end or not (quiet or disturbances)):
         seconds, share = disturbed(call)
-        best_effort = min(best_effort, (share, seconds))
         if share <= TOLERATED:
             quiet.append(seconds)
         else:
-            time.sleep(0.2)
-    return (min(quiet), 0.0) if quiet else best_effort[::-1]
+            disturbances.append((seconds, share))
+            time.sleep(0.1)
+    return (min(quiet), 0.0) if quiet else min(disturbances)

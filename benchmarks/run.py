@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import importlib
 import sys
+from pathlib import Path
+
+if not __package__:  # run as a file: its siblings are found beside it
+    sys.path.insert(0, str(Path(__file__).parent.parent))
 
 SPEED = ("commands", "steps", "growth", "crossval", "tune", "gradcheck")
 
