@@ -165,7 +165,10 @@ def page(results: dict[str, list[dict[str, Any]]]) -> str:
             ]
         )
         if peer != DLRUN:
-            verdicts.append(f"{peer} {'reached' if ratio >= GOAL else 'NOT reached'} ({ratio:.1f})")
+            own = statistics.median(each["cpu"] for each in results[DLRUN])
+            cpu = statistics.median(each["cpu"] for each in good) / own
+            reached = "reached" if ratio >= GOAL else "NOT reached"
+            verdicts.append(f"{peer} {reached} ({ratio:.1f}; {cpu:.1f} by processor time)")
     others = [each["others"] for found in results.values() for each in found if each.get("others") is not None]
     return "\n".join(
         [
@@ -180,7 +183,8 @@ def page(results: dict[str, list[dict[str, Any]]]) -> str:
             "",
             f"The goal is {GOAL:.0f} times the speed: {'; '.join(verdicts)}.",
             "",
-            f"Other processes took {100 * statistics.median(others):.0f} % of the machine meanwhile (median)."
+            f"Other processes took {100 * statistics.median(others):.0f} % of the machine meanwhile (median), which"
+            " the ratio of processor times suffers from least."
             if others
             else "",
             "",

@@ -34,7 +34,7 @@ PER_REPLICA = (
     ("training", ("epochs",)),
 )
 Ended = tuple[ReplicaResult, Figures]
-MOST_REPLICAS = 128  # larger stacks are no faster, and a kill would lose more
+MOST_REPLICAS = 64  # larger stacks are no faster (measured), and a kill would lose more
 
 
 @dataclass
