@@ -118,6 +118,10 @@ class RowStore:
         self.missing = bool(np.isnan(rows).any())
         self.rows = backend.to_device(rows, self.dtype)
 
+    def own(self) -> RowStore:
+        """The store for a stack to take rows from by itself: where nothing changes by that, this one."""
+        return self
+
     def announce(self, index: npt.NDArray[np.int64]) -> None:
         """The rows (S, R, B) that will be taken next; `StreamedRows` reads them ahead."""
 

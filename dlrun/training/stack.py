@@ -75,7 +75,7 @@ class Stack:
         no bit of anyone's result.
         """
         self.company = list(replicas) if company is None else company
-        self.backend, self.net, self.settings, self.store = backend, net, settings, store
+        self.backend, self.net, self.settings, self.store = backend, net, settings, store.own()
         self.replicas, self.normalization, self.threads = list(replicas), normalization, threads
         self.R = len(replicas)
         dtype = store.dtype

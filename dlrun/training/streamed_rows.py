@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from threading import Thread
 
 import numpy as np
@@ -58,11 +59,20 @@ class StreamedRows(RowStore):
         self.copied = False
         self.missing = shared and features.gaps
         self.bytes = 2 * window_batches(d, 1) * self.width * self.dtype.itemsize
-        self._places = np.full(n + 1, -1, np.int32)  # where in the window each row of the table is
         self._window = Window(np.zeros(0, np.int64), np.zeros((0, self.width), self.dtype))
-        self._on_device: Array = backend.to_device(self._window.array)
+        self._on_device: Array = None
         self._ahead: Iterator[IntArray] = iter(())
         self._reading: _Reading | None = None
+
+    @cached_property
+    def _places(self) -> npt.NDArray[np.int32]:
+        """Where in the window each row of the table is, −1 where it is not."""
+        return np.full(self.padding + 1, -1, np.int32)
+
+    def own(self) -> StreamedRows:
+        """The same rows with windows of their own: stacks of one table may be trained by several threads."""
+        features, reference, dtype = self._features, self._reference, self.dtype.name
+        return StreamedRows(self._backend, features, self._target_rows, reference, dtype, shared=self.shared)
 
     def announce(self, index: IntArray) -> None:
         """The rows (S, R, B) of the batches that will be taken next, in this order."""

@@ -28,7 +28,7 @@ from dlrun.training import epoch_order, memory_check
 from dlrun.training.epoch_order import two_level_order
 from dlrun.training.problem import Problem
 from dlrun.training.run import TrainRun
-from dlrun.training.stacking import StackedTraining
+from dlrun.training.stacking import StackedTraining, StackPlan
 from dlrun.training.streamed_rows import StreamedRows
 
 ROOT = Path(__file__).parents[2]
@@ -140,16 +140,19 @@ def test_small_tables_are_permuted_as_a_whole_also_in_a_file(table: Path) -> Non
 
 
 @pytest.mark.usefixtures("as_if_large")
-@pytest.mark.parametrize("source", ["t.npy", "gappy.npy"])
-def test_folds_of_a_streamed_table(table: Path, source: str) -> None:
-    """Several replicas share the stored rows; each scales them in its own way."""
+@pytest.mark.parametrize(("source", "jobs"), [("t.npy", 1), ("gappy.npy", 1), ("t.npy", 2)])
+def test_folds_of_a_streamed_table(table: Path, source: str, jobs: int) -> None:
+    """Several replicas share the stored rows; each scales them in its own way, in one process or two."""
     answers = []
     for stream in (False, True):
         made = problem(table, stream=stream, source=source)
         every = np.arange(ROWS)
         folds = [every[every % 3 == k] for k in range(3)]
         replicas = [made.replica(np.setdiff1d(every, fold), number=k) for k, fold in enumerate(folds)]
-        training = StackedTraining(made, Backend(), replicas, folds, jobs=1)
+        training = StackedTraining(made, Backend(), replicas, folds, jobs=jobs)
+        if jobs == 2:
+            groups = (np.array([0, 1]), np.array([2]))
+            training.plan = StackPlan(groups, training.plan.replica_bytes, jobs)
         list(training)
         answers.append([training.answered[k].answers for k in range(3)])
     for one, other in zip(*answers, strict=True):
@@ -162,6 +165,25 @@ def test_no_array_of_a_streamed_training_mixes_host_and_device(table: Path) -> N
     records, _ = trained(problem(table, stream=True, source="gappy.npy"), StrictBackend())
     for one, other in zip(records, expected, strict=True):
         assert one.batch_cost == pytest.approx(other.batch_cost, rel=1e-5)
+
+
+@pytest.mark.usefixtures("as_if_large")
+def test_stacks_of_a_streamed_table_in_two_threads(table: Path) -> None:
+    made = problem(table, stream=True)
+    store = made.shared_rows(Backend())
+    every = np.arange(ROWS)
+    replicas = [made.replica(every[every % 3 != k], number=k) for k in range(2)]
+    expected = [made.stack(Backend(), [r], shared=store) for r in replicas]
+    stacks = [made.stack(Backend(), [r], shared=store) for r in replicas]
+    for stack in expected:
+        stack.run_epoch(1)
+    threads = [threading.Thread(target=stack.run_epoch, args=(1,)) for stack in stacks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for stack, other in zip(stacks, expected, strict=True):
+        np.testing.assert_array_equal(stack.theta, other.theta)
 
 
 # -- the order -------------------------------------------------------------------------------------
