@@ -62,6 +62,11 @@ runs/%/summary.json: experiments/%.toml | $(INSTALLED)
 # The one experiment whose table lies beside it; the others' come with the package.
 runs/quadratic/summary.json: experiments/data/quadratic.csv
 
+# Every picture of docs/gallery.md, and the runs they are drawn from (-j2 on two cores).
+gallery: ## Make the gallery: CSV, PNG and SVG of every figure
+
+include experiments/gallery/gallery.mk
+
 bench: $(INSTALLED) ## Measure the speed, and write benchmarks/results/
 	$(BIN)/python benchmarks/run.py
 

@@ -12,6 +12,7 @@ from typing import Literal
 from dlrun.errors import RunError
 
 Kind = Literal["experiments", "datasets"]
+GALLERY = "gallery"  # the folder among the experiments
 
 
 def packaged_dir(kind: Kind) -> Path:
@@ -31,3 +32,8 @@ def packaged_dir(kind: Kind) -> Path:
 def packaged_experiments() -> tuple[str, ...]:
     """The names of the packaged experiments, sorted."""
     return tuple(sorted(file.stem for file in packaged_dir("experiments").glob("*.toml")))
+
+
+def gallery_experiments() -> tuple[str, ...]:
+    """The names of the packaged experiments of the gallery, one for each figure of the course texts, sorted."""
+    return tuple(sorted(file.stem for file in (packaged_dir("experiments") / GALLERY).glob("*.toml")))

@@ -23,12 +23,15 @@ def available() -> dict[str, list[dict[str, Any]]]:
     """Experiments, data sets and generators, each with its name and what it is about."""
     from dlrun.data.generators import GENERATORS
     from dlrun.data.packaged_sets import PACKAGED
-    from dlrun.packaged import packaged_dir, packaged_experiments
+    from dlrun.packaged import GALLERY, gallery_experiments, packaged_dir, packaged_experiments
 
     folder = packaged_dir("experiments")
     return {
         "experiments": [
             {"name": name, "about": first_comment(folder / f"{name}.toml")} for name in packaged_experiments()
+        ],
+        "gallery": [
+            {"name": name, "about": first_comment(folder / GALLERY / f"{name}.toml")} for name in gallery_experiments()
         ],
         "data_sets": [
             {"name": name, "task": item.task, "target": item.target, "about": item.description}
@@ -62,9 +65,20 @@ def tables(found: dict[str, list[dict[str, Any]]]) -> list[Table]:
     )
     for item in found["experiments"]:
         experiments.add(item["name"], item["about"])
+    gallery = Table(
+        title="Gallery",
+        columns=["name", "about"],
+        footnotes=["They are run like the others; docs/gallery.md shows their pictures."],
+    )
+    for item in found["gallery"]:
+        gallery.add(item["name"], _first_sentence(item["about"]))
     sets = Table(title="Data sets", columns=["data.source", "task", "data.target", "about"])
     generators = Table(title="Generators of data", columns=["data.source", "task", "data.target", "about"])
     for table, kind in ((sets, "data_sets"), (generators, "generators")):
         for item in found[kind]:
             table.add(item["name"], item["task"], item["target"], item["about"])
-    return [experiments, sets, generators]
+    return [experiments, gallery, sets, generators]
+
+
+def _first_sentence(text: str) -> str:
+    return text.partition(". ")[0].removesuffix(".") + "."

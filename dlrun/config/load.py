@@ -14,7 +14,7 @@ from dlrun.config.document import anchor_paths
 from dlrun.config.overrides import Override, apply_override, parse_override
 from dlrun.config.toml_text import read_toml
 from dlrun.errors import ConfigError
-from dlrun.packaged import packaged_dir, packaged_experiments
+from dlrun.packaged import GALLERY, gallery_experiments, packaged_dir, packaged_experiments
 
 if TYPE_CHECKING:
     from dlrun.config.problems import Problem
@@ -109,18 +109,20 @@ def _experiment_file(experiment: str | Path | None) -> tuple[Path, str]:
     if isinstance(experiment, Path) or "/" in shown or file.suffix == ".toml":
         return file, shown
     with suppress(OSError, ValueError):  # no file can have this name, and so none has it
-        for folder in (Path("experiments"), packaged_dir("experiments")):
-            if (folder / f"{shown}.toml").is_file():
-                return folder / f"{shown}.toml", shown
+        for top in (Path("experiments"), packaged_dir("experiments")):
+            for folder in (top, top / GALLERY):
+                if (folder / f"{shown}.toml").is_file():
+                    return folder / f"{shown}.toml", shown
         if file.exists():
             return file, shown
     raise ConfigError(_no_such_experiment(shown))
 
 
 def _no_such_experiment(name: str) -> str:
-    known = sorted({*packaged_experiments(), *(file.stem for file in Path("experiments").glob("*.toml"))})
+    own = (file.stem for file in Path("experiments").glob("*.toml"))
+    known = sorted({*packaged_experiments(), *gallery_experiments(), *own})
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"the nearest are {', '.join(near)}" if near else f"there are {', '.join(known)}"
+    hint = f"the nearest are {', '.join(near)}" if near else f"there are {', '.join(packaged_experiments())}"
     return f"{name}: no experiment of this name, and no such file; {hint}"
 
 

@@ -76,6 +76,13 @@ def _spirals(label: IntArray, random: np.random.Generator) -> FloatArray:
     return np.stack([t * np.cos(angle), t * np.sin(angle)], axis=1)
 
 
+def _pinwheel(label: IntArray, random: np.random.Generator) -> FloatArray:
+    # Three arms that turn by 1.8 radians per unit of radius: no straight borders part them.
+    radius = random.uniform(0.4, 2.0, len(label))
+    angle = 2 * math.pi / 3 * label + 1.8 * radius + random.normal(0, 0.18, len(label))
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+
+
 def _random_labels(label: IntArray, random: np.random.Generator) -> FloatArray:
     return np.zeros((len(label), 2))
 
@@ -100,6 +107,9 @@ GENERATORS = {
     "circles": Generated(description="a circle within a circle", points=_circles, noise=0.1),
     "moons": Generated(description="two half circles that reach into each other", points=_moons, noise=0.1),
     "spirals": Generated(description="two spiral arms of one and a half turns", points=_spirals, noise=0.02, rows=400),
+    "pinwheel": Generated(
+        description="three bent arms about a centre", points=_pinwheel, noise=0.08, classes=3, rows=300
+    ),
     "random_labels": Generated(
         description="balanced labels that the two features say nothing about",
         points=_random_labels,

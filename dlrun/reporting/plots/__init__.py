@@ -19,6 +19,8 @@ NAMES = (
     "layers",
     "learning_curve",
     "path",
+    "steps",
+    "descent",
     "clusters",
     "elbow",
     "smooth",

@@ -26,21 +26,22 @@ LEAST = 1e-300
 
 def draw_layers(figure: Figure, sources: Sequence[Source], options: Options) -> None:
     """By layer: the spread of the activations, the size of the gradient, the share of dead or saturated units."""
-    source = sources[0]
-    table = source.table(LAYERS)
-    names = table.text("initialization")
-    networks = list(dict.fromkeys(names.tolist()))
+    networks = [(source, name) for source in sources for name in _networks(source)]
     panels = figure.subplots(1, 3)
-    for index, network in enumerate(networks):
-        chosen = names == network
+    for index, (source, network) in enumerate(networks):
+        table = source.table(LAYERS)
+        chosen = table.text("initialization") == network
         layer = table.numbers("layer")[chosen]
         lost = np.zeros(int(chosen.sum()))
         for kind in ("dead", "saturated"):
             if kind in table:
                 lost = np.maximum(lost, np.nan_to_num(table.numbers(kind)[chosen]))
         shown = (table.numbers("spread")[chosen], table.numbers("gradient_norm")[chosen], lost)
+        told = network if len(sources) == 1 else source.name
+        if len(sources) > 1 and len(_networks(source)) > 1:
+            told = f"{source.name}: {network}"
         for axes, values in zip(panels, shown, strict=True):
-            name = label(network, longest=24) if axes is panels[-1] else None
+            name = label(told, longest=24) if axes is panels[-1] else None
             axes.plot(layer, values, color=colour(index), ls=line(index), marker=marker(index), ms=4, label=name or "_")
     texts = ("spread of the activations", "‖dW‖ of the layer", "dead or saturated units")
     for axes, text in zip(panels, texts, strict=True):
@@ -52,7 +53,13 @@ def draw_layers(figure: Figure, sources: Sequence[Source], options: Options) -> 
     panels[2].set_ylim(-0.03, 1.03)
     if len(networks) > 1:
         panels[2].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    figure.suptitle(options.title or f"{source.title}: layer by layer", x=0.01, ha="left", fontsize=11)
+    title = f"{sources[0].title}: layer by layer" if len(sources) == 1 else f"{len(sources)} networks, layer by layer"
+    figure.suptitle(options.title or title, x=0.01, ha="left", fontsize=11)
+
+
+def _networks(source: Source) -> list[str]:
+    """The networks whose layers the table tells, in its order."""
+    return list(dict.fromkeys(source.table(LAYERS).text("initialization").tolist()))
 
 
 def _log_where_positive(axes: Axes) -> None:

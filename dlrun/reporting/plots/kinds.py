@@ -90,6 +90,7 @@ KINDS = {
         about="decision regions of a classifier of two numeric features, with the rows",
         needs=(("model.safetensors",),),
         check="has_plane",
+        several=True,
     ),
     "line": Kind(
         module="regions",
@@ -173,6 +174,7 @@ KINDS = {
         about="activations and gradients layer by layer: do they vanish, explode or die?",
         needs=(("layers.csv",),),
         inches=(9.0, 3.4),
+        several=True,
     ),
     "learning_curve": Kind(
         module="diagnosed",
@@ -185,6 +187,21 @@ KINDS = {
         module="path",
         about="the path of an optimizer, over the contours of a cost of two variables",
         needs=(("path.csv",),),
+        several=True,
+    ),
+    "steps": Kind(
+        module="descent",
+        function="draw_steps",
+        about="the cost of every batch, runs side by side",
+        needs=(("steps.csv",),),
+        several=True,
+    ),
+    "descent": Kind(
+        module="descent",
+        function="draw_descent",
+        about="the way of two parameters over the cost of all training rows, runs side by side",
+        needs=(("steps.csv",),),
+        check="has_two_parameters",
         several=True,
     ),
     "clusters": Kind(

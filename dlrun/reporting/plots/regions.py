@@ -69,7 +69,26 @@ def lead(answers: FloatArray) -> FloatArray:
 
 def draw(figure: Figure, sources: Sequence[Source], options: Options) -> None:
     """Regions of the classes with their borders, and the rows the model was trained and tested on."""
-    source = sources[0]
+    count = len(sources)
+    if count == 1:
+        axes = figure.add_subplot()
+        _regions(axes, sources[0])
+        target = label(model_of(sources[0]).preprocessing.target_name)
+        axes.set_title(options.title or f"{sources[0].title}: regions of {target}")
+        return
+    columns = 2 if count == 4 else min(count, 3)
+    lines = -(-count // columns)
+    figure.set_size_inches(3.3 * columns + 0.9, 3.2 * lines + 0.3)
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    for index, (axes, source) in enumerate(zip(panels, sources, strict=False)):
+        _regions(axes, source, legend=index == min(columns, count) - 1)
+        axes.set_title(source.name, fontsize=10)
+    for axes in panels[count:]:
+        axes.set_axis_off()
+    figure.suptitle(options.title or f"regions of {count} models", x=0.01, ha="left", fontsize=11)
+
+
+def _regions(axes: Axes, source: Source, *, legend: bool = True) -> None:
     model = model_of(source)
     prepared = model.preprocessing
     if not has_plane(source):
@@ -81,7 +100,6 @@ def draw(figure: Figure, sources: Sequence[Source], options: Options) -> None:
     x, y = (_axis(model, found, feature) for feature in range(2))
     grid = np.stack(np.meshgrid(x, y), axis=-1)  # (STEPS, STEPS, 2)
     leads = lead(model_answers(model, grid.reshape(-1, 2)))
-    axes = figure.add_subplot()
     axes.grid(False)
     for code in range(len(prepared.classes)):
         height = leads[:, code].reshape(len(y), len(x))
@@ -97,8 +115,8 @@ def draw(figure: Figure, sources: Sequence[Source], options: Options) -> None:
     names = [label(name) for name in prepared.feature_names]
     axes.set_xlabel(names[0])
     axes.set_ylabel(names[1])
-    axes.set_title(options.title or f"{source.title}: regions of {label(prepared.target_name)}")
-    _class_legend(axes, prepared.classes)
+    if legend:
+        _class_legend(axes, prepared.classes)
 
 
 def draw_line(figure: Figure, sources: Sequence[Source], options: Options) -> None:

@@ -31,6 +31,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "epsilon_sweep.csv": ("epsilon",),
     "learning_curve.csv": ("rows", "train_error", "dev_error"),
     "layers.csv": ("initialization", "layer", "spread", "gradient_norm"),
+    "steps.csv": ("replica", "epoch", "step", "batch_cost"),
     "assignments.csv": ("row", "cluster", "distance"),
     "elbow.csv": ("clusters", "inertia", "silhouette"),
     "starts.csv": ("clusters", "start", "inertia"),
