@@ -77,7 +77,7 @@ def test_of_runs_into_one_folder_one_owns_it(made: bool, tmp_path: Path) -> None
             assert re.search(r"another dlrun process is writing|the folder is not empty", message)
             assert message.count("\n") == 1
             assert used < 1
-            assert seconds < 1 + STARTS * used  # where all share one processor
+            assert seconds < 1 + 3 * sum(each[1] for each in results)  # they share their processors, and with others
         summary = json.loads((out / "summary.json").read_text())
         assert summary["status"] == "done"
         rows = (out / "metrics.csv").read_text().splitlines()
@@ -97,8 +97,9 @@ def test_runs_without_a_folder_get_one_each(tmp_path: Path) -> None:
 def holder(out: Path, *arguments: str) -> subprocess.Popen[str]:
     """A long run, as soon as it owns its folder."""
     long = ("--set", "training.epochs=1000000000", "--quiet", "--device", "cpu", "--out", str(out), *arguments)
-    process = subprocess.Popen([sys.executable, "-m", "dlrun", "train", "xor", *long], text=True)
     metrics, deadline = out / "metrics.csv", time.monotonic() + 30
+    metrics.unlink(missing_ok=True)
+    process = subprocess.Popen([sys.executable, "-m", "dlrun", "train", "xor", *long], text=True)
     while not (metrics.exists() and metrics.stat().st_size > 100):
         assert time.monotonic() < deadline
         assert process.poll() is None
