@@ -13,7 +13,7 @@ gallery_names :=
 
 # $(call run,COMMAND,RUN,FILE,OPTIONS): `dlrun COMMAND FILE OPTIONS` into runs/gallery/RUN; the summary comes last.
 define run
-$(GALLERY)/$2/summary.json: $3 | $(INSTALLED)
+$(GALLERY)/$2/summary.json: $3 $(MK) | $(INSTALLED)
 	$(DLRUN) $1 $$< --out $$(@D) --overwrite --quiet $4
 endef
 train = $(eval $(call run,train,$1,$(HERE)/$2.toml,$3))
@@ -26,6 +26,9 @@ $(GALLERY)/$1_diagnosed/summary.json: $(GALLERY)/$1/summary.json
 endef
 diagnosed = $(eval $(call diagnosed_rule,$1))
 
+# $(call layers_of,RUN,NAME,OPTIONS): a network of experiments/NAME.toml, and what `dlrun diagnose` says of its layers.
+layers_of = $(eval $(call run,train,$1,experiments/$2.toml,$3))$(call diagnosed,$1)
+
 # $(call minimize,FOLDER,NAME,EXPRESSION,OPTIONS): the path of an optimizer.
 define minimize_rule
 $(GALLERY)/$1/$2.csv: $(MK) | $(INSTALLED)
@@ -36,7 +39,7 @@ minimize = $(eval $(call minimize_rule,$1,$2,$3,$4))
 
 # $(call draw,PICTURE,OPTIONS,RUNS) from runs, $(call draw_files,PICTURE,OPTIONS,FILES) from CSV files.
 define picture
-$(PICTURES)/$1.png: $3 | $(INSTALLED)
+$(PICTURES)/$1.png: $3 $(MK) | $(INSTALLED)
 	@mkdir -p $(PICTURES) $(GALLERY)
 	$(DLRUN) plot $4 --out $$@ --quiet $2
 	@$(DLRUN) plot $4 --out $(GALLERY)/$1.svg --quiet $2
@@ -50,12 +53,12 @@ draw_files = $(eval $(call picture,$1,$2,$(3:%=$(GALLERY)/%),$(3:%=$(GALLERY)/%)
 
 # -- batch, mini-batch, stochastic ------------------------------------------------------------------
 
-$(call train,batch,batch_sizes,--steps)
-$(call train,mini_batch,batch_sizes,--steps --set training.batch_size=32 --set training.epochs=4)
+$(call train,batch,batch_sizes,--steps --set training.epochs=320)
+$(call train,mini_batch,batch_sizes,--steps --set training.batch_size=32 --set training.epochs=32)
 $(call train,stochastic,batch_sizes,--steps --set training.batch_size=1 --set training.epochs=1)
 BATCH_LABELS := --label "batch (320 rows)" --label "mini-batch (32)" --label "stochastic (1)"
-$(call draw,descent,--kind descent $(BATCH_LABELS),batch mini_batch stochastic)
-$(call draw,batch_cost,--kind steps $(BATCH_LABELS),batch mini_batch stochastic)
+$(call draw,descent,--kind descent --title "The way to the least cost$(,) 320 steps" $(BATCH_LABELS),batch mini_batch stochastic)
+$(call draw,batch_cost,--kind steps --log --title "The cost of each batch$(,) 320 steps" $(BATCH_LABELS),batch mini_batch stochastic)
 
 # -- surfaces ---------------------------------------------------------------------------------------
 
@@ -99,22 +102,26 @@ $(call train,inverse_time,decay,--steps --set optimizer.decay.name=inverse_time)
 $(call train,exponential,decay,--set optimizer.decay.name=exponential --set optimizer.decay.base=0.8)
 $(call train,inverse_sqrt,decay,--set optimizer.decay.name=inverse_sqrt)
 $(call train,staircase,decay,--set optimizer.decay.name=staircase --set optimizer.decay.every=5)
-$(call draw,decay_rates,--kind learning_rate --label constant --label inverse_time --label exponential --label inverse_sqrt --label staircase,constant inverse_time exponential inverse_sqrt staircase)
-$(call draw,decay,--kind descent --label "constant rate" --label "α0/(1 + n)",constant inverse_time)
+$(call draw,decay_rates,--kind learning_rate --title "Learning-rate decay" --label constant --label inverse_time --label exponential --label inverse_sqrt --label staircase,constant inverse_time exponential inverse_sqrt staircase)
+$(call draw,decay,--kind descent --title "Mini-batches of 8$(,) with and without decay" --label "constant rate" --label "α0/(1 + n)",constant inverse_time)
 
 # -- initialization, vanishing and exploding --------------------------------------------------------
 
 $(GALLERY)/initializations/summary.json: $(HERE)/initializations.toml | $(INSTALLED)
 	$(DLRUN) diagnose --initialization $< --out $(@D) --overwrite --quiet
-$(GALLERY)/deep_linear/summary.json: experiments/deep_linear.toml experiments/data/deep_linear.csv | $(INSTALLED)
-	$(DLRUN) diagnose --initialization $< --out $(@D) --overwrite --quiet
-$(call draw,initializations,--kind layers,initializations)
-$(call draw,vanishing_and_exploding,--kind layers,deep_linear)
+$(call draw,initializations,--kind layers --title "Initializations of six layers of tanh",initializations)
+$(call layers_of,w_15,deep_linear,--set model.scale=1.5)
+$(call layers_of,w_05,deep_linear,--set model.scale=0.5)
+$(call layers_of,w_10,deep_linear,--set model.scale=1.0)
+$(call draw,vanishing_and_exploding,--kind layers --title "Ten linear layers" --label "W = 1.5·I" --label "W = 0.5·I" --label "W = I",w_15_diagnosed w_05_diagnosed w_10_diagnosed)
+$(call layers_of,sigmoid_layers,vanishing,--set training.epochs=0)
+$(call layers_of,tanh_layers,vanishing,--set training.epochs=0 --set model.activation=tanh --set model.initialization=xavier)
+$(call draw,vanishing,--kind layers --title "Six hidden layers on the digits$(,) before training" --label "sigmoid$(,) normal 0.1" --label "tanh$(,) Xavier",sigmoid_layers_diagnosed tanh_layers_diagnosed)
 $(call train,from_xavier,initializations,)
 $(call train,from_zeros,initializations,--set model.initialization=zeros)
 $(call train,from_small,initializations,--set model.initialization=normal --set model.scale=0.01)
 $(call train,from_large,initializations,--set model.initialization=normal --set model.scale=1.0)
-$(call draw,initialization_costs,--kind cost --label xavier --label zeros --label "normal$(,) 0.01" --label "normal$(,) 1",from_xavier from_zeros from_small from_large)
+$(call draw,initialization_costs,--kind cost --title "Training from four initializations" --label xavier --label zeros --label "normal$(,) 0.01" --label "normal$(,) 1",from_xavier from_zeros from_small from_large)
 
 # -- regularization ---------------------------------------------------------------------------------
 
@@ -123,48 +130,48 @@ $(call train,l2_1,l2_tanh,--set regularization.l2=1)
 $(call train,l2_10,l2_tanh,--set regularization.l2=10)
 $(foreach each,l2_0 l2_1 l2_10,$(call diagnosed,$(each)))
 L2_LABELS := --label "λ = 0" --label "λ = 1" --label "λ = 10"
-$(call draw,l2_tanh,--kind regions $(L2_LABELS),l2_0 l2_1 l2_10)
-$(call draw,l2_layers,--kind layers $(L2_LABELS),l2_0_diagnosed l2_1_diagnosed l2_10_diagnosed)
+$(call draw,l2_tanh,--kind regions --title "L2 on two layers of tanh" $(L2_LABELS),l2_0 l2_1 l2_10)
+$(call draw,l2_layers,--kind layers --title "L2 on two layers of tanh" $(L2_LABELS),l2_0_diagnosed l2_1_diagnosed l2_10_diagnosed)
 $(call train,with_dropout,dropout,)
 $(call train,without_dropout,dropout,--set model.keep_prob=1)
 DROPOUT_LABELS := --label "all units" --label "keep_prob = 0.5"
-$(call draw,dropout,--kind error $(DROPOUT_LABELS),without_dropout with_dropout)
-$(call draw,dropout_regions,--kind regions $(DROPOUT_LABELS),without_dropout with_dropout)
+$(call draw,dropout,--kind error --title "Dropout" $(DROPOUT_LABELS),without_dropout with_dropout)
+$(call draw,dropout_regions,--kind regions --title "Dropout" $(DROPOUT_LABELS),without_dropout with_dropout)
 $(call train,no_augmentation,augmentation,--set data.augment=)
 $(call train,noise,augmentation,)
 $(call train,mirror,augmentation,--set data.augment={mirror=8})
-$(call draw,augmentation,--kind error --label "as they are" --label noise --label mirror,no_augmentation noise mirror)
+$(call draw,augmentation,--kind error --title "Augmentation of 180 digits" --label "as they are" --label noise --label mirror,no_augmentation noise mirror)
 
 # -- batch normalization ----------------------------------------------------------------------------
 
 $(call train,with_batch_norm,batch_norm,)
 $(call train,without_batch_norm,batch_norm,--set model.batch_norm=false)
-$(call draw,batch_norm,--kind cost --label "with batch normalization" --label without,with_batch_norm without_batch_norm)
+$(call draw,batch_norm,--kind cost --title "Six layers of tanh$(,) α = 0.3" --label "with batch normalization" --label without,with_batch_norm without_batch_norm)
 $(call train,shifted_with,shifted_inputs,)
 $(call train,scaled_with,shifted_inputs,--set data.normalize=minmax)
 $(call train,shifted_without,shifted_inputs,--set model.batch_norm=false)
 $(call train,scaled_without,shifted_inputs,--set model.batch_norm=false --set data.normalize=minmax)
-$(call draw,shifted_inputs,--kind cost --log --label "with$(,) 0 to 16" --label "with$(,) 0 to 1" --label "without$(,) 0 to 16" --label "without$(,) 0 to 1",shifted_with scaled_with shifted_without scaled_without)
+$(call draw,shifted_inputs,--kind cost --log --title "Batch normalization$(,) pixels from 0 to 16 and from 0 to 1" --label "with$(,) 0 to 16" --label "with$(,) 0 to 1" --label "without$(,) 0 to 16" --label "without$(,) 0 to 1",shifted_with scaled_with shifted_without scaled_without)
 
 # -- models -----------------------------------------------------------------------------------------
 
 $(call train,softmax_blobs,softmax,--set model.hidden=[] --set data.source=blobs)
 $(call train,softmax_straight,softmax,--set model.hidden=[])
 $(call train,softmax_curved,softmax,)
-$(call draw,softmax,--kind regions --label "three blobs$(,) no hidden layer" --label "bent arms$(,) no hidden layer" --label "bent arms$(,) hidden layers",softmax_blobs softmax_straight softmax_curved)
+$(call draw,softmax,--kind regions --title "Softmax" --label "blobs$(,) no hidden layer" --label "bent arms$(,) no hidden layer" --label "bent arms$(,) hidden layers",softmax_blobs softmax_straight softmax_curved)
 $(eval $(call run,train,xor,experiments/xor.toml,))
 $(eval $(call run,train,xor_hidden,experiments/xor_hidden.toml,))
-$(call draw,xor,--kind regions --label "one sigmoid" --label "a hidden layer of 4",xor xor_hidden)
+$(call draw,xor,--kind regions --title "Exclusive or" --label "one sigmoid" --label "a hidden layer of 4",xor xor_hidden)
 $(call train,phi_none,phi,)
 $(call train,phi_polynomial,phi,--set model.feature_map.name=polynomial)
 $(call train,phi_rbf,phi,--set model.feature_map.name=rbf --set model.feature_map.count=30 --set model.feature_map.gamma=0.5)
 $(call train,phi_learned,phi,--set model.hidden=[8] --set model.activation=tanh)
-$(call draw,phi,--kind regions --label "φ(x) = x" --label "products up to degree 2" --label "30 RBF features" --label "φ learned: 8 units of tanh",phi_none phi_polynomial phi_rbf phi_learned)
+$(call draw,phi,--kind regions --title "A linear model of φ(x)" --label "φ(x) = x" --label "products up to degree 2" --label "30 RBF features" --label "φ learned: 8 units of tanh",phi_none phi_polynomial phi_rbf phi_learned)
 $(call train,bias,bias_variance,--set model.hidden=[])
-$(call train,neither,bias_variance,--set regularization.l2=0.3)
+$(call train,neither,bias_variance,--set regularization.l2=0.1)
 $(call train,variance,bias_variance,--set model.hidden=[128$(,)128] --set model.activation=relu --set model.initialization=he)
-$(call draw,bias_variance,--kind regions --label "high bias" --label "neither" --label "high variance",bias neither variance)
-$(call draw,bias_variance_errors,--kind error --label "high bias" --label "neither" --label "high variance",bias neither variance)
+$(call draw,bias_variance,--kind regions --title "Bias and variance" --label "high bias" --label "neither" --label "high variance",bias neither variance)
+$(call draw,bias_variance_errors,--kind error --title "Bias and variance" --label "high bias" --label "neither" --label "high variance",bias neither variance)
 
 # -- checking ---------------------------------------------------------------------------------------
 
@@ -175,13 +182,13 @@ $(call draw,gradient_check,--kind epsilon,gradient_check)
 
 $(call tune,log_scale,scales,--trials 25)
 $(call tune,linear_scale,scales,--trials 25 --set 'tune.space.optimizer.learning_rate={uniform=[1e-4$(,) 1.0]}')
-$(call draw,log_scale,--kind slices,log_scale)
-$(call draw,linear_scale,--kind slices,linear_scale)
+$(call draw,log_scale,--kind slices --title "α uniform in its logarithm",log_scale)
+$(call draw,linear_scale,--kind slices --title "α uniform",linear_scale)
 $(call tune,random,random_and_grid,--trials 25)
 $(call tune,grid,random_and_grid,--trials 25 --sampler grid)
 $(call tune,coarse_to_fine,random_and_grid,--trials 27 --sampler coarse-to-fine)
-$(call draw,random,--kind slices,random)
-$(call draw,grid,--kind slices,grid)
+$(call draw,random,--kind slices --title "Random search$(,) 25 trials",random)
+$(call draw,grid,--kind slices --title "A grid$(,) 25 trials",grid)
 $(call draw,coarse_to_fine,--kind rounds,coarse_to_fine)
 
 # -- estimating the error ---------------------------------------------------------------------------
@@ -191,7 +198,7 @@ $(eval $(call run,holdout,holdout,$(RANDOM_LABELS),--repeats 30 --test-size 0.33
 $(eval $(call run,crossval,ten_fold,$(RANDOM_LABELS),--folds 10 --repeats 10))
 $(eval $(call run,crossval,leave_one_out,$(RANDOM_LABELS),--leave-one-out --set model.kind=majority))
 $(eval $(call run,bootstrap,bootstrap,$(RANDOM_LABELS),--samples 200))
-$(call draw,folds,--kind folds --label "holdout of a third$(,) 30 times" --label "10-fold$(,) 10 times" --label "leave-one-out$(,) majority",holdout ten_fold leave_one_out)
+$(call draw,folds,--kind folds --title "Random labels" --label "a third held out 30 times" --label "10-fold$(,) 10 times" --label "leave-one-out$(,) majority",holdout ten_fold leave_one_out)
 $(call draw,bootstrap,--kind bootstrap,bootstrap)
 
 # -- averages and clusters --------------------------------------------------------------------------

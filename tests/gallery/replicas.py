@@ -1,4 +1,4 @@
-"""An experiment of the gallery trained several times at once: each replica has its own seed, split, weights and order."""
+"""An experiment of the gallery trained several times at once: each replica has its own split, weights and order."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def trained(name: str, *overrides: str, replicas: int = 10) -> Trained:
         problem=p,
         stack=stack,
         figures={key: np.array(rows) for key, rows in curves.items()},
-        batch_costs=[np.concatenate(each) for each in costs],
+        batch_costs=[np.concatenate(each or [np.zeros(0)]) for each in costs],
         paths=[np.concatenate(each) for each in ways] if all(ways) else None,
         status=[run.results[r].status for r in range(replicas)],
         theta=np.stack([np.asarray(run.results[r].theta, np.float64) for r in range(replicas)]),
