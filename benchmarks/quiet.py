@@ -36,7 +36,8 @@ def disturbed(call: Callable[[], None]) -> tuple[float, float]:
     after, mine = busy_seconds(), own_seconds() - mine
     if before is None or after is None:
         return seconds, 0.0
-    return seconds, max(0.0, after - before - mine) / (seconds * (os.cpu_count() or 1))
+    uncertain = 2 / os.sysconf("SC_CLK_TCK")  # the machine counts in ticks, at either end
+    return seconds, max(0.0, after - before - mine - uncertain) / (seconds * (os.cpu_count() or 1))
 
 
 def quietest(call: Callable[[], None], chunks: int, *, patience: float = 60.0) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """One training step (forward, backward, Adam) of dlrun beside its peers. Writes results/steps.md and steps.json.
 
-python -m benchmarks.steps [--rounds 7] [--seconds 0.5] [--case TEXT]
+python -m benchmarks.steps [--rounds 7] [--seconds 1] [--case TEXT]
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.5, help="per peer and round")
+    parser.add_argument("--seconds", type=float, default=1.0, help="per peer and round")
     parser.add_argument("--case", default="", help="only the cases whose name contains this")
     options = parser.parse_args(arguments)
     cases = [case for case in STEP_CASES if options.case in case.name]

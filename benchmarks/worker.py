@@ -16,7 +16,7 @@ from benchmarks.cases import STEP_CASES
 from benchmarks.quiet import quietest
 
 CHUNKS = 5  # undisturbed timings a round; the least of them is its answer
-PATIENCE = 2.0  # seconds that a round waits for the machine to be quiet
+PATIENCE = 6.0  # seconds that a round waits for the machine to be quiet
 
 
 def say(answer: dict[str, Any]) -> None:
