@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+from dlrun.graph.node import OPS
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Dlrun
@@ -105,6 +108,15 @@ hidden = [8]
 [training]
 epochs = 3
 """
+
+
+@pytest.fixture(autouse=True)
+def _own_operations() -> Iterator[None]:
+    """Operations that a user's file registers are forgotten afterwards."""
+    before = dict(OPS)
+    yield
+    for name in set(OPS) - set(before):
+        del OPS[name]
 
 
 @pytest.fixture
