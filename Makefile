@@ -14,7 +14,7 @@ SUMMARIES := $(NAMES:%=runs/%/summary.json)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test soak check lint types package experiments bench gpu-check clean $(NAMES:%=experiment-%)
+.PHONY: help run test soak check lint types package experiments docs bench gpu-check clean $(NAMES:%=experiment-%)
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' Makefile | expand -t 20
@@ -66,6 +66,11 @@ runs/quadratic/summary.json: experiments/data/quadratic.csv
 gallery: ## Make the gallery: CSV, PNG and SVG of every figure
 
 include experiments/gallery/gallery.mk
+
+# A broken link, or a page that the index does not lead to, fails the build.
+docs: $(INSTALLED) ## Build the pages into a site, build/docs/index.html
+	$(PIP) install --editable '.[docs]'
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
 
 bench: $(INSTALLED) ## Measure the speed, and write benchmarks/results/
 	$(BIN)/python benchmarks/run.py
