@@ -16,8 +16,11 @@ PAGE = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text(encodin
 
 def test_the_tests_that_the_page_names_exist() -> None:
     named = set(re.findall(r"`(test_\w+\.py)`", PAGE))
+    elsewhere = set(re.findall(r"`(tests/\w+/test_\w+\.py)`", PAGE))
     assert named
+    assert elsewhere
     assert all((Path(__file__).parent / name).is_file() for name in named)
+    assert all((Path(__file__).parents[2] / name).is_file() for name in elsewhere)
 
 
 def test_the_counts_of_the_page() -> None:

@@ -180,3 +180,47 @@ def test_a_request_without_names_is_bare():
     assert resuming.Request(None).bare
     assert not resuming.Request(None, ["a=1"]).bare
     assert not resuming.Request("iris").bare
+
+
+def test_stopped_at_each_of_forty_steps_a_run_ends_the_same(tmp_path, every_epoch, monkeypatch):
+    """Also in the midst of an epoch: what came after the last checkpoint is done again."""
+    from dlrun.optim.stepper import Stepper
+
+    case = ["iris", "--set=training.epochs=8", "--set=training.batch_size=18", "--set=model.keep_prob=0.8"]
+    whole, step = tmp_path / "whole", Stepper.step
+    assert dlrun_run(["train", *case, "--quiet", "--out", str(whole)]) == 0
+    assert json.loads((whole / "summary.json").read_text())["steps"] == 40
+    same = 0
+    for stop in range(40):
+        out, count = tmp_path / str(stop), 0
+
+        def stopping(self, *arguments, stop=stop):
+            nonlocal count
+            if count == stop:
+                raise StopError
+            count += 1
+            step(self, *arguments)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Stepper, "step", stopping)
+            assert dlrun_run(["train", *case, "--quiet", "--out", str(out)]) == 3
+        assert dlrun_run(["train", "--resume", "--quiet", "--out", str(out)]) == 0
+        same += files_of(out) == files_of(whole)
+    assert same == 40
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_leaves_the_checkpoint_sound(tmp_path, how):
+    out = tmp_path / "run"
+    arguments = [sys.executable, "-m", "dlrun", "train", "blood_fat", "--set=training.epochs=200000"]
+    process = subprocess.Popen([*arguments, "--out", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 30
+    while not (out / NEWEST).exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(how)
+    process.send_signal(how)
+    began = time.monotonic()
+    process.communicate(timeout=30)
+    assert time.monotonic() - began < 5
+    assert process.returncode in {130, 143, -how}
+    assert Checkpoints(out).load() is not None
