@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from dlrun.backend import Array, Backend, Call
@@ -52,7 +52,8 @@ class ElementwiseProgram:
                 raise GraphError(f"{node.name} ({node.op}) has no value: bind it to an array")
         self._last_use = self._lifetimes()
         shape = next(iter(self._targets.values())).shape if assignments else (0, 0)
-        self._tiles = [self._bind_tile(rows, columns) for rows, columns in self._cut(shape, tile)]
+        self._cuts = self._cut(shape, tile)
+        self._tiles = self._bind_tiles()
         self._flat = [call for calls in self._tiles for call in calls]
         self._size = shape[0] * shape[1]
 
@@ -66,11 +67,16 @@ class ElementwiseProgram:
             for call in self._flat:
                 call()
             return
-        left = iter(self._tiles)
-        other = threads.submit(_run_tiles, left, self._backend)
-        _run_tiles(left, self._backend)
+        left = iter(range(len(self._tiles)))
+        other = threads.submit(_run_tiles, left, self._tiles_of_helper, self._backend)
+        _run_tiles(left, self._tiles, self._backend)
         if not other.cancel():  # it has begun
             other.result()
+
+    @cached_property
+    def _tiles_of_helper(self) -> list[list[Call]]:
+        """The same tiles with other scratch arrays."""
+        return self._bind_tiles()
 
     # -- binding -------------------------------------------------------------------------------
 
@@ -93,11 +99,16 @@ class ElementwiseProgram:
                 last[x] = position
         return last
 
-    def _bind_tile(self, rows: slice, columns: slice) -> list[Call]:
+    def _bind_tiles(self) -> list[list[Call]]:
+        """The calls of every tile. All use the same scratch arrays, which therefore stay in the cache."""
+        memory: dict[tuple[Any, int], Array] = {}
+        return [self._bind_tile(rows, columns, memory) for rows, columns in self._cuts]
+
+    def _bind_tile(self, rows: slice, columns: slice, memory: dict[tuple[Any, int], Array]) -> list[Call]:
         """The calls of one tile. Scratch arrays die with their last use and are reused."""
         arrays: dict[Node, Any] = {node: _part(array, rows, columns) for node, array in self._bindings.items()}
         places = {node: _part(array, rows, columns) for node, array in self._targets.items()}
-        scratch = _Scratch(self._backend, (rows.stop - rows.start, columns.stop - columns.start))
+        scratch = _Scratch(self._backend, (rows.stop - rows.start, columns.stop - columns.start), memory)
         late: list[Node] = []
         calls: list[Call] = []
         for position, node in enumerate(self._steps):
@@ -170,11 +181,13 @@ def _part(array: Array, rows: slice, columns: slice) -> Array:
 
 
 class _Scratch:
-    """Arrays of a tile's shape for intermediate results."""
+    """Arrays of a tile's shape for intermediate results: views of `memory`, by dtype and number."""
 
-    def __init__(self, backend: Backend, shape: tuple[int, int]) -> None:
+    def __init__(self, backend: Backend, shape: tuple[int, int], memory: dict[tuple[Any, int], Array]) -> None:
         self._backend = backend
         self._shape = shape
+        self._memory = memory
+        self._taken = 0
         self._owned: dict[Node, Array] = {}
         self._free: list[Array] = []
 
@@ -191,8 +204,16 @@ class _Scratch:
         fitting = [array for array in self._free if array.dtype == node.dtype]
         if fitting:
             self._free = [array for array in self._free if array is not fitting[0]]
-        self._owned[node] = fitting[0] if fitting else self._backend.empty(self._shape, node.dtype)
+        self._owned[node] = fitting[0] if fitting else self._another(node.dtype)
         return self._owned[node]
+
+    def _another(self, dtype: Any) -> Array:
+        size = self._shape[0] * self._shape[1]
+        key = (dtype, self._taken)
+        self._taken += 1
+        if key not in self._memory or self._memory[key].size < size:
+            self._memory[key] = self._backend.empty((size,), dtype)
+        return self._memory[key][:size].reshape(self._shape)
 
     def keep(self, node: Node) -> None:
         """The node's value is needed to the end."""
@@ -204,8 +225,8 @@ class _Scratch:
             self._free.append(self._owned.pop(node))
 
 
-def _run_tiles(tiles: Iterator[Sequence[Call]], backend: Backend) -> None:
+def _run_tiles(left: Iterator[int], tiles: Sequence[Sequence[Call]], backend: Backend) -> None:
     with backend.quiet():
-        for calls in tiles:
-            for call in calls:
+        for number in left:
+            for call in tiles[number]:
                 call()
