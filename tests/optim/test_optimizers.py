@@ -17,7 +17,7 @@ from dlrun.optim.stepper import Stepper
 Array = np.ndarray
 
 
-# -- the equations, in float64, as SPEC D2–D4 and the papers write them -----------------------------
+# -- the equations, in float64, as the course texts and the papers write them -----------------------------
 
 
 def descent(theta: Array, gradients: Iterator[Array], h: dict[str, Any]) -> Iterator[Array]:

@@ -14,7 +14,7 @@ from dlrun.optim.schedules import SCHEDULES, learning_rates
 
 A0 = np.array([0.2, 0.05])  # two replicas
 
-# name → the keys of [optimizer.decay], and α for each (n, t), from the formulas of SPEC D5 by hand.
+# name → the keys of [optimizer.decay], and α for each (n, t), from the formulas by hand.
 EXPECTED: dict[str, list[tuple[dict[str, Any], dict[tuple[int, int], float]]]] = {
     "constant": [({}, {(1, 1): 0.2, (7, 99): 0.2})],
     "inverse_time": [
