@@ -18,7 +18,7 @@ from dlrun.errors import GraphError
 from dlrun.graph.gradients import topological_order
 from dlrun.graph.node import OPS, Node
 
-TILE = 1 << 16  # elements: smaller tiles pay for more calls, larger ones for memory (measured)
+TILE = 1 << 17  # elements: smaller tiles pay for more calls, larger ones for memory (measured)
 THREADED = 1 << 18  # elements from which a second thread pays for being woken
 
 
@@ -63,7 +63,7 @@ class ElementwiseProgram:
         Each takes the next tile when it is done with one: a thread that is woken late, or shares its core with
         another process, takes fewer.
         """
-        if threads is None or self._size < THREADED or len(self._tiles) < 4:
+        if threads is None or self._size < THREADED or len(self._tiles) < 2:
             for call in self._flat:
                 call()
             return
