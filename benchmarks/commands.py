@@ -6,6 +6,7 @@ python -m benchmarks.commands [--rounds 15]
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 
 from benchmarks.quiet import TOLERATED, disturbed
 from benchmarks.report import machine, save, table
-from benchmarks.rounds import ROOT
+from benchmarks.rounds import AS_USED, ROOT
 
 Timing = dict[str, float]
 
@@ -37,7 +38,7 @@ def timed(arguments: Sequence[str]) -> Timing:
     """Seconds of a process, and the share of the machine that others took meanwhile."""
 
     def call() -> None:
-        subprocess.run(arguments, stdout=subprocess.DEVNULL, cwd=ROOT, check=True)
+        subprocess.run(arguments, stdout=subprocess.DEVNULL, cwd=ROOT, env={**os.environ, **AS_USED}, check=True)
 
     seconds, others = disturbed(call)
     return {"seconds": seconds, "others": others}

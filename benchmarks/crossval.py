@@ -25,7 +25,7 @@ from typing import Any
 from benchmarks.fold_cases import DLRUN, FOLD_CASES, JAX, SKLEARN, TORCH, FoldCase, fold_case
 from benchmarks.quiet import disturbed
 from benchmarks.report import machine, save, table
-from benchmarks.rounds import ROOT, paired_ratio_of, thread_settings
+from benchmarks.rounds import AS_USED, ROOT, paired_ratio_of, thread_settings
 
 MODULES = {DLRUN: "folds_dlrun", SKLEARN: "folds_sklearn", TORCH: "folds_torch", JAX: "folds_jax"}
 JOBS = {TORCH: (1,)}  # networks this small gain nothing from its second thread; the others: 1 and 2
@@ -66,9 +66,8 @@ def process(arguments: list[str], environment: dict[str, str]) -> Run:
     found: Run = {}
 
     def call() -> None:
-        done = subprocess.run(
-            arguments, capture_output=True, text=True, cwd=ROOT, env={**os.environ, **environment}, check=False
-        )
+        whole = {**os.environ, **AS_USED, **environment}
+        done = subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT, env=whole, check=False)
         lines = (done.stderr if done.returncode else done.stdout).strip().splitlines()
         found.update(failed=bool(done.returncode), text="\n".join(lines), last=lines[-1] if lines else "")
 
@@ -78,7 +77,7 @@ def process(arguments: list[str], environment: dict[str, str]) -> Run:
 
 def measure(peer: str, case: FoldCase, jobs: int, folder: str) -> Run:
     """Whole and training seconds of a peer, or why it is absent."""
-    environment = thread_settings(jobs if peer in (TORCH, JAX) else 1) | {"PYTHONWARNINGS": "ignore"}
+    environment = thread_settings(jobs if peer in (TORCH, JAX) else 1)
     if peer == DLRUN:
         environment = {"OPENBLAS_THREAD_TIMEOUT": "15"}
     itself = [sys.executable, "-m", "benchmarks.crossval", "--answer", peer, "--case", case.name, "--jobs", str(jobs)]

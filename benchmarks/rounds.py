@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
+# For whole processes, as their users start them: Python keeps what it has compiled, which some machines switch off.
+AS_USED = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONWARNINGS": "ignore"}
 
 
 def thread_settings(threads: int) -> dict[str, str]:

@@ -24,7 +24,7 @@ from typing import Any
 
 from benchmarks.quiet import busy_seconds, own_seconds
 from benchmarks.report import machine, save, table
-from benchmarks.rounds import ROOT
+from benchmarks.rounds import AS_USED, ROOT
 
 TRIALS, FOLDS, EPOCHS, BATCH, HIDDEN, JOBS = 64, 5, 30, 32, 32, 2
 RATES, PENALTIES = (1e-4, 1e-1), (1e-3, 10.0)
@@ -119,7 +119,7 @@ def answer(peer: str) -> None:
 
 def measured(peer: str, folder: str) -> dict[str, Any]:
     """Wall-clock seconds of a whole process, and the share of the machine that others took meanwhile."""
-    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    environment = {**os.environ, **AS_USED}
     if peer != DLRUN:  # one thread of the BLAS for each of the two jobs, which is fastest for them
         environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     command = dlrun_command(folder) if peer == DLRUN else [sys.executable, "-m", "benchmarks.tune", "--answer", peer]

@@ -20,7 +20,7 @@ def prepare(case: FoldCase, jobs: int) -> Any:
     from dlrun.config import load_experiment
     from dlrun.data.dataset import load_dataset
     from dlrun.data.splits import strata_of
-    from dlrun.resampling.run import ResamplingRun
+    from dlrun.resampling.run import ResamplingRun, predictions_of
     from dlrun.resampling.splitters import bootstrap, k_fold, leave_one_out
     from dlrun.training.problem import Problem
     from dlrun.training.threads import computing_threads
@@ -36,11 +36,16 @@ def prepare(case: FoldCase, jobs: int) -> Any:
     else:
         split = partial(leave_one_out, n)
 
+    def left_out(division: Any) -> float:
+        """The error on the rows that the division did not train on; a bootstrap sample answers all."""
+        wrong = predictions_of(division, data.task) != data.target[division.tested]
+        return float(wrong[np.isin(division.tested, division.resample.test)].mean())
+
     def run() -> float:
         with computing_threads(1):
             estimate = ResamplingRun(problem, Backend(), split(), everything=case.scheme == "bootstrap", jobs=jobs)
             for _ in estimate:
                 pass
-        return float(np.mean([each.figures.error for each in estimate.divisions if len(each.resample.test)]))
+        return float(np.mean([left_out(each) for each in estimate.divisions[case.scheme == "bootstrap" :]]))
 
     return run
