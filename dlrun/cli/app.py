@@ -12,28 +12,29 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from dlrun.cli.failures import WRONG_REQUEST, report_failure
-from dlrun.cli.signals import termination_raises
+from dlrun.cli.signals import signals_raise
 
 
 def main() -> NoReturn:
     """Run the command that the program's arguments name, and exit with its status."""
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:], exiting=True))
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str], *, exiting: bool = False) -> int:
     """Run one command line and return its exit status. No exception leaves here.
 
     0 done, 1 the answer is no, 2 a wrong request, configuration or data, 3 the machine failed, 130 and 143
-    stopped by SIGINT and SIGTERM.
+    stopped by SIGINT and SIGTERM. With `exiting`, the process ends after it, and signals are ignored until then.
     """
-    _accept_any_text()
-    _let_idle_threads_sleep()
-    with termination_raises():
+    with signals_raise(ignored_after=exiting):
         try:
+            _accept_any_text()
+            _let_idle_threads_sleep()
             status = _invoke(list(arguments))
             sys.stdout.flush()
         except BaseException as error:
+            from dlrun.cli.failures import report_failure
+
             status = report_failure(error, arguments)
             _drop_unwritable_output()
     return status
@@ -43,6 +44,7 @@ def _invoke(arguments: list[str]) -> int:
     import typer
 
     from dlrun.cli.commands import build
+    from dlrun.cli.failures import WRONG_REQUEST
 
     group = build()
     if "_DLRUN_COMPLETE" in os.environ:  # the shell asks for completions, which Typer answers itself

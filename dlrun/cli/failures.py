@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dlrun.cli.signals import Terminated, ignore_further_signals
+from dlrun.cli.signals import Interrupted, Terminated, ignore_further_signals
 from dlrun.errors import DlrunError
 from dlrun.reporting.text import neutralize
 
@@ -69,7 +69,7 @@ def describe(error: BaseException, arguments: Sequence[str] = ()) -> tuple[int, 
     """The exit status and the message for an exception."""
     if isinstance(error, DlrunError):
         return error.exit_status, f"dlrun: {error}"
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, (Interrupted, KeyboardInterrupt)):
         return INTERRUPTED, "dlrun: interrupted"
     if isinstance(error, Terminated):
         return TERMINATED, "dlrun: terminated"

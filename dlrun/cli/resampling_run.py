@@ -151,7 +151,7 @@ def show_plan(prepared: Prepared) -> None:
 
 def execute(prepared: Prepared, finish: Callable[[Prepared, RunFolder], Finished]) -> None:
     """Train in a folder of its own, let `finish` write the command's files, and report."""
-    from dlrun.cli.resuming import Resumption
+    from dlrun.cli.resuming import Resumption, told_how_to_go_on
     from dlrun.config import to_toml
     from dlrun.reporting.checkpoints import StackCheckpoints
     from dlrun.reporting.run_folder import claim_run_folder
@@ -163,23 +163,23 @@ def execute(prepared: Prepared, finish: Callable[[Prepared, RunFolder], Finished
         if experiment.model.kind == "network":
             _ = run.training  # divides and checks all that can be wrong with the request
         # Only now is the folder taken: a wrong key or a missing file must not cost an earlier run its files.
-        with claim_run_folder(
-            out=prepared.out,
-            name=experiment.name,
-            command=prepared.command,
-            overwrite=prepared.overwrite,
-            resume=prepared.resume,
-        ) as folder:
+        with (
+            claim_run_folder(
+                out=prepared.out,
+                name=experiment.name,
+                command=prepared.command,
+                overwrite=prepared.overwrite,
+                resume=prepared.resume,
+            ) as folder,
+            told_how_to_go_on(folder, prepared.output, [prepared.command, *prepared.arguments]),
+        ):
             content = f"# {_again(prepared)}\n{to_toml(experiment)}"
-            resumption = Resumption(
-                folder, prepared.output, content, again=[prepared.command, *prepared.arguments], resumed=prepared.resume
-            )
+            resumption = Resumption(folder, prepared.output, content, resumed=prepared.resume)
             if resumption.finished is not None:
                 resumption.say_finished()
                 return
             stacks = StackCheckpoints(folder.path, resumed=prepared.resume)
-            with resumption:
-                _train(prepared, stacks)
+            _train(prepared, stacks)
             resumption.warn(stacks.damaged)
             finished = finish(prepared, folder)
             summary = _summary(prepared, finished)

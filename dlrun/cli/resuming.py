@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from dlrun.errors import ConfigError, RunError
+from dlrun.errors import ConfigError, MachineError, RunError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -75,14 +75,30 @@ def refuse_code_of(experiment: Experiment, folder: Path) -> None:
             )
 
 
-class Resumption:
-    """A run's checkpoints, and what is said when it is broken off. Use it in a `with` block around the work."""
+@contextmanager
+def told_how_to_go_on(folder: RunFolder, output: Output, again: Sequence[str]) -> Iterator[None]:
+    """Where a signal or the machine breaks off the run in this block, say how to go on with it.
 
-    def __init__(self, folder: RunFolder, output: Output, content: str, *, again: Sequence[str], resumed: bool) -> None:
-        """`content` is that of config.toml; `again` the command and those of its options that config.toml lacks."""
+    `again` is the command and those of its options that config.toml lacks.
+    """
+    try:
+        yield
+    except BaseException as error:
+        broken_off = not isinstance(error, Exception) or isinstance(error, (MachineError, OSError, MemoryError))
+        if broken_off and folder.file("config.toml").is_file() and not folder.file("summary.json").is_file():
+            command = shlex.join(["dlrun", *again, "--resume", "--out", str(folder.path)])
+            output.note(f"go on with: {command}")
+        raise
+
+
+class Resumption:
+    """A run's checkpoints."""
+
+    def __init__(self, folder: RunFolder, output: Output, content: str, *, resumed: bool) -> None:
+        """`content` is that of config.toml."""
         from dlrun.reporting.checkpoints import Checkpoints
 
-        self._folder, self._output, self._again = folder, output, again
+        self._folder, self._output = folder, output
         self._resumed = resumed
         self._checkpoints = Checkpoints(folder.path)
         if not resumed:
@@ -98,7 +114,12 @@ class Resumption:
 
     def say_finished(self) -> None:
         """For a run that has ended already: nothing is done, and its summary is the result."""
+        from dlrun.reporting.checkpoints import STACKS
+
         assert self.finished is not None
+        self.done()  # where it was killed just before it did so
+        for path in self._folder.path.glob(STACKS):
+            path.unlink(missing_ok=True)
         self._output.note(f"{self._folder.path}: this run is finished; nothing is left to do")
         self._output.result(self.finished, in_files=True)
 
@@ -149,16 +170,6 @@ class Resumption:
     def done(self) -> None:
         """The run has its summary, and needs its checkpoints no more."""
         self._checkpoints.remove()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None and not issubclass(kind, Exception):  # a signal
-            command = shlex.join(["dlrun", *self._again, "--resume", "--out", str(self._folder.path)])
-            self._output.note(f"go on with: {command}")
 
 
 def _shown(machine: Mapping[str, Any]) -> str:

@@ -57,7 +57,7 @@ def command(
     """Train the experiment's model, and measure it on the train, dev and test parts beside a baseline."""
     began = time.perf_counter()
     from dlrun.backend import select_backend
-    from dlrun.cli.resuming import Request, Resumption, request_to_resume
+    from dlrun.cli.resuming import Request, Resumption, request_to_resume, told_how_to_go_on
     from dlrun.config import to_toml
     from dlrun.data.dataset import load_dataset
     from dlrun.reporting.output import Output
@@ -86,14 +86,16 @@ def command(
         if preflight:
             _check_gradient(run, output)
         # Only now is the folder taken: a wrong key or a missing file must not cost an earlier run its files.
-        with claim_run_folder(out=out, name=chosen.name, command="train", overwrite=overwrite, resume=resume) as folder:
-            resumption = Resumption(folder, output, to_toml(chosen), again=["train"], resumed=resume)
+        with (
+            claim_run_folder(out=out, name=chosen.name, command="train", overwrite=overwrite, resume=resume) as folder,
+            told_how_to_go_on(folder, output, ["train"]),
+        ):
+            resumption = Resumption(folder, output, to_toml(chosen), resumed=resume)
             if resumption.finished is not None:
                 resumption.say_finished()
                 return
-            with resumption:
-                machine = {"device": backend.name, "threads": threads}
-                outcome = _train(run, folder, output, resumption, machine, steps=steps, tensorboard=tensorboard)
+            machine = {"device": backend.name, "threads": threads}
+            outcome = _train(run, folder, output, resumption, machine, steps=steps, tensorboard=tensorboard)
             seconds = time.perf_counter() - began
             summary = summary_of(run, outcome, device=backend.name, threads=threads, seconds=seconds)
             _report(summary, folder, output, resumption)

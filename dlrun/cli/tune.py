@@ -105,7 +105,7 @@ def command(
     """Search the experiment's [tune.space] for the values with the least error."""
     began = time.perf_counter()
     from dlrun.backend import select_backend
-    from dlrun.cli.resuming import refuse_code_of
+    from dlrun.cli.resuming import refuse_code_of, told_how_to_go_on
     from dlrun.config import load_experiment, to_toml
     from dlrun.data.dataset import load_dataset
     from dlrun.reporting.output import Output
@@ -145,6 +145,7 @@ def command(
     with (
         computing_threads(1),
         claim_run_folder(out=out, name=chosen.name, command="tune", overwrite=overwrite, resume=resume) as folder,
+        told_how_to_go_on(folder, output, ["tune"]),
         Journal(folder.file(NAME), resume=resume) as journal,
     ):
         folder.file("summary.json").unlink(missing_ok=True)
@@ -152,7 +153,7 @@ def command(
         study = Study(problem, backend, options, folder=loaded.folder, jobs=jobs, journal=journal, told=told)
         for note in study.searches[0].sampler.notes:
             output.note(f"note: {note}")
-        _train(study, folder, output)
+        _train(study, output)
         _report(study, folder, output, began=began, is_default=is_default, resumed=len(told))
 
 
@@ -166,8 +167,8 @@ def _show_space(experiment: Experiment, output: Output) -> None:
     output.note("\n".join(["The experiment has no tune.space; this one is searched:", *lines]))
 
 
-def _train(study: Study, folder: RunFolder, output: Output) -> None:
-    """Run the search; say how to go on where it is broken off."""
+def _train(study: Study, output: Output) -> None:
+    """Run the search; say how much of it is kept where it is broken off."""
     try:
         with output.progress(f"{study.experiment.name}, {study.options.sampler}", study.total) as advance:
             advance(study.known, note="")
@@ -176,9 +177,7 @@ def _train(study: Study, folder: RunFolder, output: Output) -> None:
                     advance(event.share, note=_note(study))
     except BaseException:
         if study.known:
-            output.note(
-                f"{study.known} of {study.total} trials are kept; `dlrun tune --resume --out {folder.path}` goes on"
-            )
+            output.note(f"{study.known} of {study.total} trials are kept")
         raise
 
 

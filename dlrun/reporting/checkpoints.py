@@ -1,12 +1,12 @@
 """A run's checkpoints on disk: the newest and the one before it, each written whole.
 
-A new checkpoint is written to a temporary file and synced; the present one is then renamed to be the previous one,
-and the new one to be the present; the folder is synced last. A kill at any instant leaves one of the two readable.
+A new checkpoint is written to a temporary file and synced; the present one then becomes the previous one too, by a
+hard link, and the new one the present; the folder is synced last. A kill or a full disk at any instant leaves the
+present one readable.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,10 +39,8 @@ class Checkpoints:
     def save(self, tensors: Mapping[str, npt.NDArray[Any]], values: Mapping[str, Any]) -> None:
         """Make this the newest checkpoint."""
         data = encode(tensors, values)
-        with replacing(self._newest) as temporary:
+        with replacing(self._newest, keep=self._previous) as temporary:
             temporary.write_bytes(data)
-            if self._newest.exists():
-                os.replace(self._newest, self._previous)
         self._last = time.monotonic()
 
     def load(self) -> tuple[Tensors, dict[str, Any], list[str]] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -11,21 +12,28 @@ from pathlib import Path
 TEMPORARY = ".*.dlrun-tmp"  # a pattern for the names of files that are being written
 
 
+# What a file system without hard links answers to one.
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+
+
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, keep: Path | None = None) -> Iterator[Path]:
     """A temporary path beside `path` to write to; at the end it is synced to disk and renamed to `path`.
 
-    When the block raises, `path` is as it was. A path that exists and is no regular file (a pipe,
+    When the block raises, `path` is as it was. With `keep`, what was at `path` is found there afterwards.
+    A path that exists and is no regular file (a pipe,
     /dev/stdout) cannot be replaced and is written to directly.
     """
     target = path.resolve()  # through symbolic links: the file they point to is replaced, not the link
     if target.exists() and not target.is_file():
         yield path
         return
-    temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.dlrun-tmp")
+    temporary = _temporary(target)
     try:
         yield temporary
         _sync(temporary)
+        if keep is not None and target.exists():
+            _keep(target, keep)
         os.replace(temporary, target)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
@@ -40,6 +48,26 @@ def write_whole(path: Path, content: str | bytes) -> None:
     data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     with replacing(path) as temporary:
         temporary.write_bytes(data)
+
+
+def _keep(path: Path, name: Path) -> None:
+    """Give the file a second name, in place of the file that has it. It never lacks its own, where there are links."""
+    link = _temporary(name)
+    try:
+        os.link(path, link)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        os.replace(path, name)
+        return
+    try:
+        os.replace(link, name)
+    finally:
+        link.unlink(missing_ok=True)  # it stays where both were names of one file already
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.dlrun-tmp")
 
 
 def _sync(path: Path) -> None:

@@ -21,6 +21,7 @@ from dlrun.errors import MachineError
 Item = TypeVar("Item")
 Yielded = TypeVar("Yielded")
 _NEXT, _YIELDED, _FAILED = "next", "yielded", "failed"
+_PR_SET_PDEATHSIG = 1  # of Linux's <sys/prctl.h>
 
 
 def can_fork() -> bool:
@@ -78,23 +79,48 @@ def _fork(items: Sequence[Item], work: Callable[[Item], Iterator[Any]], others: 
     from multiprocessing import Pipe
 
     here, there = Pipe()
-    with warnings.catch_warnings():
-        # Python warns where threads are left behind. They are those of a BLAS, which sees to forks itself, and that
-        # of a progress bar, which the child has nothing to do with.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        process = os.fork()
+    parent = os.getpid()
+    # Until the child has its own handlers no signal may raise in it: the parent's stack is above it.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGALRM))
+    try:
+        process = _forked()
+    except BaseException:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        raise
     if process:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         there.close()
         return here, process
     try:  # from here on the child
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends its children
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        _end_with(parent)
         for each in (here, *others):
             each.close()
         _serve(there, items, work)
     finally:  # by a signal, for nothing of the parent's stack may run here, nor what it registered for its end
         os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("the process has ended")
+
+
+def _forked() -> int:
+    """What `os.fork` returns."""
+    with warnings.catch_warnings():
+        # Python warns where threads are left behind. They are those of a BLAS, which sees to forks itself, and that
+        # of a progress bar, which the child has nothing to do with.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
+def _end_with(parent: int) -> None:
+    """Have the system kill this process when its parent dies, however it does: a killed run leaves none behind."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    if os.getppid() != parent:  # it has died before
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _serve(connection: Any, items: Sequence[Item], work: Callable[[Item], Iterator[Any]]) -> None:

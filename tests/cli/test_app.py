@@ -20,7 +20,7 @@ import pytest
 
 from dlrun.cli import commands
 from dlrun.cli.failures import describe
-from dlrun.cli.signals import Terminated, termination_raises
+from dlrun.cli.signals import Terminated, signals_raise
 from dlrun.errors import AnswerIsNoError, ConfigError, MachineError
 
 PROGRAM = [sys.executable, "-m", "dlrun"]
@@ -213,7 +213,7 @@ def test_signals(number: signal.Signals, status: int, dlrun: Any, monkeypatch: p
 
 def test_handlers_are_put_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with termination_raises():
+    with signals_raise():
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before
 

@@ -265,4 +265,4 @@ def test_an_interrupted_search_says_how_to_go_on(dlrun: Any, monkeypatch: pytest
     monkeypatch.setattr(Study, "_tell", interrupted)
     result = dlrun("tune", "small.toml", "--trials", "4", "--jobs", "1", "--out", "out")
     assert result.status == 130
-    assert "`dlrun tune --resume --out out` goes on" in result.stderr
+    assert "go on with: dlrun tune --resume --out out" in result.stderr

@@ -96,11 +96,11 @@ def filling(disk: Disk) -> Iterator[Disk]:
 
         return call
 
-    replaced = {name: getattr(os, name) for name in ("replace", "rename", "fsync", "mkdir", "open")}
+    replaced = {name: getattr(os, name) for name in ("replace", "rename", "link", "fsync", "mkdir", "open")}
     try:
         builtins.open, io.open = opening(real_open), opening(real_io)
         for name, real in replaced.items():
-            setattr(os, name, failing(name, real, 1 if name in ("replace", "rename") else 0))
+            setattr(os, name, failing(name, real, 1 if name in ("replace", "rename", "link") else 0))
         yield disk
     finally:
         builtins.open, io.open = real_open, real_io

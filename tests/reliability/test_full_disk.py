@@ -13,10 +13,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from reliability.cases import tree
 from reliability.full_disk import Disk, filling
 from reliability.running import Dlrun, count
+
+from dlrun.reporting.checkpoints import NEWEST, PREVIOUS, Checkpoints
 
 SHORT = ("--set", "training.epochs=3", "--quiet")
 COMMANDS = {
@@ -104,6 +107,41 @@ def test_a_full_disk_at_every_write_in_turn(command: str, partial: bool, dlrun: 
         check_leftovers(folder, before)
         clean(folder, before)
     assert dlrun(*COMMANDS[command]).status == 0
+
+
+@pytest.mark.parametrize("partial", [False, True], ids=["nothing-written", "half-written"])
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one_as_it_was(here: Path, partial: bool) -> None:
+    checkpoints = Checkpoints(here)
+    for step in (1, 2):
+        checkpoints.save({"theta": np.full(1000, step, np.float32)}, {"step": step})
+    old = (here / NEWEST).read_bytes()
+    with filling(Disk(here)) as sound:
+        checkpoints.save({"theta": np.full(1000, 3.0, np.float32)}, {"step": 3})
+    assert (here / PREVIOUS).read_bytes() == old
+    assert {call.split()[0] for call in sound.calls} == {"open", "write", "fsync", "link", "replace"}
+    for at in range(len(sound.calls) - 1):  # the last flushes the folder, when all is in place
+        before = (here / NEWEST).read_bytes()
+        with filling(Disk(here, at=at, partial=partial)), pytest.raises(OSError, match="No space left"):
+            checkpoints.save({"theta": np.full(1000, 4.0, np.float32)}, {"step": 4})
+        assert (here / NEWEST).read_bytes() == before, sound.calls[at]
+        assert (here / PREVIOUS).read_bytes() in (old, before)
+        assert {path.name for path in here.iterdir()} == {NEWEST, PREVIOUS}
+
+
+def test_where_there_are_no_hard_links_the_last_two_checkpoints_are_kept(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*arguments: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refused)
+    checkpoints = Checkpoints(here)
+    for step in (1, 2, 3):
+        checkpoints.save({"theta": np.zeros(3)}, {"step": step})
+    (here / NEWEST).write_bytes(b"")
+    found = checkpoints.load()
+    assert found is not None
+    assert found[1]["step"] == 2
 
 
 @pytest.mark.parametrize("code", [errno.EDQUOT, errno.EIO, errno.EROFS])

@@ -10,6 +10,7 @@ import pytest
 from dlrun.backend import Backend
 from dlrun.optim.optimizers import OPTIMIZERS
 from dlrun.training.loop import Training
+from dlrun.training.stack import Stack
 
 NET = ("model.hidden=[7, 5]", "training.batch_size=32", "training.epochs=4")
 
@@ -144,6 +145,31 @@ def test_a_divergence_changes_nothing_in_the_others(problem, trained, rng, overr
     replicas = folds(p, rng, [150] * 5, learning_rate=[0.1, 1e30, 0.05, 1e38, 0.2])
     _, results = check_alone(p, trained, replicas)
     assert [results[i].status for i in range(5)] == ["done", "diverged", "done", "diverged", "done"]
+
+
+@pytest.mark.parametrize("optimizer", ["gradient_descent", "adam"])
+def test_a_nan_at_step_17_in_replica_3_of_8_changes_nothing_in_the_seven(problem, trained, rng, monkeypatch, optimizer):
+    """The weights of one replica are made NaN before its step 17, in the midst of an epoch of ten steps."""
+    p = problem("breast_cancer", *NET, f"optimizer.name='{optimizer}'", "model.batch_norm=true", "model.keep_prob=0.8")
+    replicas = folds(p, rng, [320] * 8)
+    _, sound = trained(p, replicas, p.shared_rows(Backend()))
+    update, count = Stack._update, 0
+
+    def poisoned(self, *arguments):
+        nonlocal count
+        count += 1
+        if count == 17:
+            self.theta[3] = np.nan
+        update(self, *arguments)
+
+    monkeypatch.setattr(Stack, "_update", poisoned)
+    _, hurt = trained(p, replicas, p.shared_rows(Backend()))
+    assert count == 40
+    assert hurt[3].status == "diverged"
+    assert "epoch 2, step 1" in hurt[3].reason
+    for number in {*range(8)} - {3}:
+        assert hurt[number].status == sound[number].status == "done"
+        same_result(hurt[number], sound[number])
 
 
 def test_all_of_a_long_epoch_need_not_be_run_once_everything_diverged(problem, trained, rng):
