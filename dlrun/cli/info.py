@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from dlrun.cli.options import DebugOption, JsonOption, QuietOption
@@ -26,6 +25,8 @@ def describe_cpu() -> dict[str, Any]:
     import numpy as np
     from threadpoolctl import threadpool_info
 
+    from dlrun.training.threads import usable_cores
+
     np.dot(np.ones((2, 2)), np.ones((2, 2)))  # makes sure that the library is loaded
     libraries = [
         {
@@ -37,7 +38,7 @@ def describe_cpu() -> dict[str, Any]:
         for pool in threadpool_info()
         if pool["user_api"] == "blas"
     ]
-    return {"processors": len(os.sched_getaffinity(0)), "blas": libraries}
+    return {"processors": usable_cores(), "blas": libraries}
 
 
 def tables(found: dict[str, Any]) -> list[Table]:

@@ -151,9 +151,8 @@ def show_plan(prepared: Prepared) -> None:
 
 def execute(prepared: Prepared, finish: Callable[[Prepared, RunFolder], Finished]) -> None:
     """Train in a folder of its own, let `finish` write the command's files, and report."""
-    from dlrun.cli.resuming import Resumption, told_how_to_go_on
+    from dlrun.cli.resuming import Resumption, origin_of, told_how_to_go_on
     from dlrun.config import to_toml
-    from dlrun.reporting.checkpoints import StackCheckpoints
     from dlrun.reporting.run_folder import claim_run_folder
     from dlrun.training.threads import computing_threads
 
@@ -174,13 +173,13 @@ def execute(prepared: Prepared, finish: Callable[[Prepared, RunFolder], Finished
             told_how_to_go_on(folder, prepared.output, [prepared.command, *prepared.arguments]),
         ):
             content = f"# {_again(prepared)}\n{to_toml(experiment)}"
-            resumption = Resumption(folder, prepared.output, content, resumed=prepared.resume)
+            origin = origin_of(run.problem, run.backend)
+            resumption = Resumption(folder, prepared.output, content, origin=origin, resumed=prepared.resume)
             if resumption.finished is not None:
                 resumption.say_finished()
                 return
-            stacks = StackCheckpoints(folder.path, resumed=prepared.resume)
+            stacks = resumption.stacks()
             _train(prepared, stacks)
-            resumption.warn(stacks.damaged)
             finished = finish(prepared, folder)
             summary = _summary(prepared, finished)
             folder.write_json("summary.json", summary)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlrun.cli.resuming import another_machine
 from dlrun.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
+    from dlrun.reporting.checkpoints import Origin
     from dlrun.reporting.run_folder import RunFolder
     from dlrun.tuning.journal import Journal
     from dlrun.tuning.study import StudyOptions
@@ -68,20 +70,30 @@ def options_of(
 
 
 def begin(
-    folder: RunFolder, journal: Journal, options: StudyOptions, *, data_hash: str, is_default: bool, config: str
+    folder: RunFolder,
+    journal: Journal,
+    options: StudyOptions,
+    *,
+    origin: Origin,
+    is_default: bool,
+    config: str,
+    note: Callable[[str], None],
 ) -> list[Trial]:
     """Write what a resumption needs, or check it; the trials that the journal knows."""
     from dlrun.tuning.trials import Trial
 
-    header = {"kind": "search", "options": asdict(options), "data": data_hash, "default_space": is_default}
+    header = {"kind": "search", "options": asdict(options), "data": origin.data, "default_space": is_default}
+    header["machine"] = dict(origin.machine)
     headers = [record for record in journal.records if record["kind"] == "search"]
-    if headers and headers[-1]["data"] != data_hash:
+    if headers and headers[-1]["data"] != origin.data:
         raise RunError(
             f"{journal.path}: the data has changed since the search began, so its trials cannot be compared with new "
             "ones; start a new search"
         )
     if not headers:
         folder.write_text("config.toml", config)
+    elif told := another_machine(headers[-1].get("machine", {}), origin.machine):
+        note(told)
     if not headers or headers[-1] != header:
         journal.append(header)
     trials = [record for record in journal.records if record["kind"] == "trial"]

@@ -15,10 +15,13 @@ from dlrun.errors import ConfigError, MachineError, RunError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from dlrun.backend import Backend
     from dlrun.config import LoadedExperiment
     from dlrun.config.schema import Experiment
+    from dlrun.reporting.checkpoints import Origin, StackCheckpoints
     from dlrun.reporting.output import Output
     from dlrun.reporting.run_folder import RunFolder
+    from dlrun.training.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -92,15 +95,15 @@ def told_how_to_go_on(folder: RunFolder, output: Output, again: Sequence[str]) -
 
 
 class Resumption:
-    """A run's checkpoints."""
+    """A run's checkpoints: those that it left, where it is resumed, and those that it leaves."""
 
-    def __init__(self, folder: RunFolder, output: Output, content: str, *, resumed: bool) -> None:
+    def __init__(self, folder: RunFolder, output: Output, content: str, *, origin: Origin, resumed: bool) -> None:
         """`content` is that of config.toml."""
         from dlrun.reporting.checkpoints import Checkpoints
 
-        self._folder, self._output = folder, output
-        self._resumed = resumed
-        self._checkpoints = Checkpoints(folder.path)
+        self._folder, self._output, self._origin = folder, output, origin
+        self._resumed, self._elsewhere = resumed, False
+        self._checkpoints = Checkpoints(folder.path, origin)
         if not resumed:
             folder.write_text("config.toml", content)
             return
@@ -123,11 +126,6 @@ class Resumption:
         self._output.note(f"{self._folder.path}: this run is finished; nothing is left to do")
         self._output.result(self.finished, in_files=True)
 
-    def warn(self, damaged: Sequence[str]) -> None:
-        """Name the damaged checkpoints that were passed over."""
-        for sentence in damaged:
-            self._output.note(f"warning: {sentence}; the one before it is used")
-
     @property
     def finished(self) -> dict[str, Any] | None:
         """The summary, where the run to resume has ended already."""
@@ -140,7 +138,7 @@ class Resumption:
             raise RunError(f"{path}: cannot be read ({error}); start again with --overwrite") from None
         return {**found, "folder": str(self._folder.path)}
 
-    def checkpoint(self, machine: Mapping[str, Any]) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]] | None:
+    def checkpoint(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]] | None:
         """Where the run stood; None for one that begins, or had written no checkpoint."""
         if not self._resumed:
             return None
@@ -149,14 +147,30 @@ class Resumption:
             self._output.note("note: the run had not written a checkpoint yet; it begins again")
             return None
         tensors, values, damaged = found
-        self.warn(damaged)
-        was = values.get("machine", {})
-        if was != dict(machine):
-            self._output.note(
-                f"note: the run began with {_shown(was)} and goes on with {_shown(machine)}; "
-                "it is not promised to end as it would have"
-            )
+        self._judge(values, damaged)
         return tensors, values
+
+    def stacks(self) -> StackCheckpoints:
+        """The checkpoints of a run in stacks; those that it left are all looked at first."""
+        from dlrun.reporting.checkpoints import StackCheckpoints
+
+        stacks = StackCheckpoints(self._folder.path, self._origin, resumed=self._resumed)
+        for values, damaged in stacks.examine() if self._resumed else ():
+            self._judge(values, damaged)
+        return stacks
+
+    def _judge(self, values: Mapping[str, Any], damaged: Sequence[str]) -> None:
+        """Refuse what is of other data; name damaged files that are passed over, and another machine."""
+        if values["data"] != self._origin.data:
+            raise RunError(
+                f"{self._folder.path}: the data has changed since the run began; start again with --overwrite"
+            )
+        for sentence in damaged:
+            self._output.note(f"warning: {sentence}; the one before it is used")
+        told = another_machine(values["machine"], self._origin.machine)
+        if told and not self._elsewhere:
+            self._output.note(told)
+            self._elsewhere = True
 
     @property
     def due(self) -> bool:
@@ -172,5 +186,21 @@ class Resumption:
         self._checkpoints.remove()
 
 
-def _shown(machine: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in machine.items()) or "an unknown machine"
+def origin_of(problem: Problem, backend: Backend, **more: Any) -> Origin:
+    """What the checkpoints of a run come from; `more` is what its numbers depend on beside device and versions."""
+    import numpy as np
+
+    from dlrun import __version__
+    from dlrun.reporting.checkpoints import Origin
+
+    machine = {"device": backend.name, **more, "dlrun": __version__, "numpy": np.__version__}
+    return Origin(problem.dataset.hash, machine)
+
+
+def another_machine(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What is said where a run goes on elsewhere than it began; empty where it does not."""
+    changed = [name for name in {**was, **now} if was.get(name) != now.get(name)]
+    if not changed:
+        return ""
+    before, after = (", ".join(f"{name} {machine.get(name, 'unknown')}" for name in changed) for machine in (was, now))
+    return f"note: the run began with {before} and goes on with {after}; it is not promised to end as it would have"

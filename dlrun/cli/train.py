@@ -57,7 +57,7 @@ def command(
     """Train the experiment's model, and measure it on the train, dev and test parts beside a baseline."""
     began = time.perf_counter()
     from dlrun.backend import select_backend
-    from dlrun.cli.resuming import Request, Resumption, request_to_resume, told_how_to_go_on
+    from dlrun.cli.resuming import Request, Resumption, origin_of, request_to_resume, told_how_to_go_on
     from dlrun.config import to_toml
     from dlrun.data.dataset import load_dataset
     from dlrun.reporting.output import Output
@@ -90,12 +90,12 @@ def command(
             claim_run_folder(out=out, name=chosen.name, command="train", overwrite=overwrite, resume=resume) as folder,
             told_how_to_go_on(folder, output, ["train"]),
         ):
-            resumption = Resumption(folder, output, to_toml(chosen), resumed=resume)
+            origin = origin_of(problem, backend, threads=threads)
+            resumption = Resumption(folder, output, to_toml(chosen), origin=origin, resumed=resume)
             if resumption.finished is not None:
                 resumption.say_finished()
                 return
-            machine = {"device": backend.name, "threads": threads}
-            outcome = _train(run, folder, output, resumption, machine, steps=steps, tensorboard=tensorboard)
+            outcome = _train(run, folder, output, resumption, steps=steps, tensorboard=tensorboard)
             seconds = time.perf_counter() - began
             summary = summary_of(run, outcome, device=backend.name, threads=threads, seconds=seconds)
             _report(summary, folder, output, resumption)
@@ -148,7 +148,6 @@ def _train(
     folder: RunFolder,
     output: Output,
     resumption: Resumption,
-    machine: dict[str, Any],
     *,
     steps: bool,
     tensorboard: bool,
@@ -159,7 +158,7 @@ def _train(
     from dlrun.training.snapshot import snapshot
 
     experiment = run.problem.experiment
-    saved = resumption.checkpoint(machine)
+    saved = resumption.checkpoint()
     if saved is not None:
         run.resume(*saved)
     done = run.training.epoch if run.training else 0
@@ -175,7 +174,7 @@ def _train(
                 advance(note=_note(record))
                 if resumption.due and run.training is not None:
                     tensors, values = snapshot(run.training)
-                    resumption.save(tensors, values | {"metrics_bytes": metrics.size, "machine": machine})
+                    resumption.save(tensors, values | {"metrics_bytes": metrics.size})
         assert run.outcome is not None
         metrics.end(run.outcome.result, run.outcome.figures)
     if run.outcome.model is not None:

@@ -105,7 +105,7 @@ def command(
     """Search the experiment's [tune.space] for the values with the least error."""
     began = time.perf_counter()
     from dlrun.backend import select_backend
-    from dlrun.cli.resuming import refuse_code_of, told_how_to_go_on
+    from dlrun.cli.resuming import origin_of, refuse_code_of, told_how_to_go_on
     from dlrun.config import load_experiment, to_toml
     from dlrun.data.dataset import load_dataset
     from dlrun.reporting.output import Output
@@ -149,7 +149,15 @@ def command(
         Journal(folder.file(NAME), resume=resume) as journal,
     ):
         folder.file("summary.json").unlink(missing_ok=True)
-        told = begin(folder, journal, options, data_hash=dataset.hash, is_default=is_default, config=to_toml(chosen))
+        told = begin(
+            folder,
+            journal,
+            options,
+            origin=origin_of(problem, backend),
+            is_default=is_default,
+            config=to_toml(chosen),
+            note=output.note,
+        )
         study = Study(problem, backend, options, folder=loaded.folder, jobs=jobs, journal=journal, told=told)
         for note in study.searches[0].sampler.notes:
             output.note(f"note: {note}")

@@ -8,7 +8,8 @@ present one readable.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,22 @@ STACKS = "checkpoint-*.safetensors"
 EVERY = 5.0  # seconds between checkpoints: what a kill may cost
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What a checkpoint comes from: the hash of the data, and the device, threads and versions that computed it."""
+
+    data: str = ""
+    machine: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Checkpoints:
     """The two checkpoint files of a run's folder, or of one of its stacks by `name`."""
 
-    def __init__(self, folder: Path, *, name: str = "checkpoint", every: float = EVERY) -> None:
+    def __init__(
+        self, folder: Path, origin: Origin = Origin(), *, name: str = "checkpoint", every: float = EVERY
+    ) -> None:
         self._newest, self._previous = (folder / file.replace("checkpoint", name, 1) for file in (NEWEST, PREVIOUS))
+        self._origin = {"data": origin.data, "machine": dict(origin.machine)}
         self._every, self._last = every, time.monotonic()
 
     @property
@@ -38,7 +50,7 @@ class Checkpoints:
 
     def save(self, tensors: Mapping[str, npt.NDArray[Any]], values: Mapping[str, Any]) -> None:
         """Make this the newest checkpoint."""
-        data = encode(tensors, values)
+        data = encode(tensors, {**values, **self._origin})
         with replacing(self._newest, keep=self._previous) as temporary:
             temporary.write_bytes(data)
         self._last = time.monotonic()
@@ -79,28 +91,33 @@ class StackCheckpoints:
     Stacks may be trained in processes of their own: each writes its own files and nobody else's.
     """
 
-    def __init__(self, folder: Path, *, resumed: bool, every: float = EVERY) -> None:
-        self._folder, self._resumed, self._every = folder, resumed, every
+    def __init__(self, folder: Path, origin: Origin, *, resumed: bool) -> None:
+        self._folder, self._origin, self._resumed = folder, origin, resumed
         self._stacks: dict[str, Checkpoints] = {}
-        self.damaged: list[str] = []  # a sentence for each damaged file that was passed over
+
+    def _named(self, name: str) -> Checkpoints:
+        if name not in self._stacks:
+            self._stacks[name] = Checkpoints(self._folder, self._origin, name=name)
+        return self._stacks[name]
 
     def of(self, numbers: Sequence[int]) -> Checkpoints:
         """Those of the stack with these replicas."""
-        name = f"checkpoint-{numbers[0]}-{len(numbers)}"
-        if name not in self._stacks:
-            self._stacks[name] = Checkpoints(self._folder, name=name, every=self._every)
-        return self._stacks[name]
+        return self._named(f"checkpoint-{numbers[0]}-{len(numbers)}")
+
+    def examine(self) -> Iterator[tuple[dict[str, Any], list[str]]]:
+        """Before a run is resumed: values and damages of each stack. RunError where a stack has nothing readable."""
+        names = {path.name.split(".")[0] for path in self._folder.glob(STACKS)}
+        for name in sorted(names):
+            found = self._named(name).load()
+            if found is not None:
+                yield found[1], found[2]
 
     def load(self, numbers: Sequence[int]) -> tuple[Tensors, dict[str, Any]] | None:
         """Where this stack stood; None where it had not begun, or the run is a new one."""
         found = self.of(numbers).load() if self._resumed else None
-        if found is None:
-            return None
-        tensors, values, damaged = found
-        self.damaged += damaged
-        return tensors, values
+        return found[:2] if found is not None else None
 
     def remove(self) -> None:
         """A finished run needs none."""
-        for path in self._folder.glob(f"{STACKS}"):
+        for path in self._folder.glob(STACKS):
             path.unlink(missing_ok=True)

@@ -237,6 +237,11 @@ def test_info(dlrun: Any) -> None:
     assert found["device"]["reason"].split(";")[0] in dlrun("info").stdout
 
 
+def test_info_where_the_system_tells_no_affinity(dlrun: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert json.loads(dlrun("info", "--json").stdout)["cpu"]["processors"] == os.cpu_count()
+
+
 def test_show_can_be_saved_and_shown_again(dlrun: Any, tmp_path: Path) -> None:
     first = dlrun("show", "digits", "--seed", "3", "--set", "optimizer.learning_rate=0.25")
     assert first.status == 0

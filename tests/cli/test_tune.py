@@ -253,6 +253,15 @@ def test_changed_data_is_noticed(dlrun: Any) -> None:
     assert "the data has changed since the search began" in result.stderr
 
 
+def test_a_search_that_goes_on_elsewhere_says_so(dlrun: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert dlrun("tune", "small.toml", "--trials", "2", "--out", "out").status == 0
+    monkeypatch.setattr("dlrun.__version__", "99.0")
+    again = dlrun("tune", "--trials", "4", "--resume", "--out", "out")
+    assert again.status == 0, again.stderr
+    assert "goes on with dlrun 99.0" in again.stderr
+    assert "goes on with" not in dlrun("tune", "--trials", "5", "--resume", "--out", "out").stderr
+
+
 def test_an_interrupted_search_says_how_to_go_on(dlrun: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from dlrun.tuning.study import Study
 

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import dlrun
 from dlrun.cli import resuming, train
 from dlrun.cli.app import run as dlrun_run
 from dlrun.reporting.checkpoints import NEWEST, PREVIOUS, Checkpoints
@@ -174,6 +175,42 @@ def test_a_change_of_the_machine_is_said(every_epoch, monkeypatch, tmp_path, cap
     monkeypatch.setattr(train, "threads_for", lambda problem, jobs: 2)
     assert dlrun_run(["train", "--resume", "--out", str(tmp_path / "run")]) == 0
     assert "not promised" in capsys.readouterr().err
+
+
+def test_a_change_of_version_is_said(every_epoch, monkeypatch, tmp_path, capsys):
+    stop_after(3, tmp_path / "run", monkeypatch)
+    monkeypatch.setattr(dlrun, "__version__", "99.0")
+    assert dlrun_run(["train", "--resume", "--out", str(tmp_path / "run")]) == 0
+    said = capsys.readouterr().err
+    assert "goes on with dlrun 99.0; it is not promised to end as it would have" in said
+    assert "threads" not in said  # what is as it was is not mentioned
+
+
+def test_a_run_does_not_go_on_with_other_data(every_epoch, monkeypatch, tmp_path, capsys):
+    table, out = tmp_path / "table.csv", tmp_path / "run"
+    lines = ["a,b,y", *(f"{i},{i * i % 7},{'yes' if i % 3 else 'no'}" for i in range(40))]
+    table.write_text("\n".join(lines))
+    case = ["train", "--data", str(table), "--target", "y", "--set=training.epochs=9", "--quiet", "--out", str(out)]
+    count = 0
+
+    def note(record):
+        nonlocal count
+        count += 1
+        if count > 4:
+            raise StopError
+        return ""
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "_note", note)
+        assert dlrun_run(case) == 3
+    table.write_text("\n".join([*lines[:-1], "39,2,yes"]))
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    capsys.readouterr()
+    assert dlrun_run(["train", "--resume", "--out", str(out)]) == 2
+    assert "the data has changed since the run began" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    table.write_text("\n".join(lines))
+    assert dlrun_run(["train", "--resume", "--quiet", "--out", str(out)]) == 0
 
 
 def test_a_request_without_names_is_bare():
