@@ -35,13 +35,14 @@ def command(
         typer.Argument(metavar="RUN", help="The folder of a run of `dlrun train`.", show_default=False),
     ] = None,
     human_error: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--human-error",
             metavar="F",
-            help="The error that cannot be avoided: a share such as 0.15, or a root mean squared error.",
+            help="The error that cannot be avoided: a share such as 0.15, or a root mean squared error. Left out, 0.",
+            show_default=False,
         ),
-    ] = 0.0,
+    ] = None,
     tolerance: Annotated[
         float | None,
         typer.Option(
@@ -117,7 +118,8 @@ def command(
         assert run is not None
         request = Request(
             run=run,
-            human_error=human_error,
+            human_error=human_error or 0.0,
+            human_error_given=human_error is not None,
             tolerance=tolerance,
             data=data,
             two_sample=two_sample,

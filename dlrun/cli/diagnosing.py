@@ -35,6 +35,7 @@ class Request:
 
     run: Path
     human_error: float
+    human_error_given: bool
     tolerance: float | None
     data: str | None
     two_sample: bool
@@ -224,10 +225,13 @@ class _Findings:
         diagnosis = diagnose(errors, human=human, task=self.task, tolerance=self.request.tolerance, scale=scale or 1.0)
         learned = [each.what for each in self.curve or ()]
         learned += [self.layers.verdict] if self.layers is not None else []
-        steps = next_steps(experiment, diagnosis.suffers_from, learning=learned)
+        stopped = self.stored.summary.get("status") == "stopped"
+        steps = next_steps(experiment, diagnosis.suffers_from, learning=learned, stopped=stopped)
         folder.write_text("config.toml", to_toml(experiment))
         parts: list[Table | str] = [
-            shown.errors_table(errors, human, self.task, title=str(self.stored.folder)),
+            shown.errors_table(
+                errors, human, self.task, title=str(self.stored.folder), assumed=not self.request.human_error_given
+            ),
             shown.gaps_table(diagnosis),
         ]
         summary: dict[str, Any] = {

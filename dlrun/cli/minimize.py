@@ -79,8 +79,11 @@ def command(
     from dlrun.errors import AnswerIsNoError
     from dlrun.optim.descent import optimizer_settings
     from dlrun.optim.path import follow, read_cost
+    from dlrun.reporting.files import refuse_other_kind
     from dlrun.reporting.output import Output
 
+    if out is not None:
+        refuse_other_kind(out, b"step,learning_rate,cost,", what="path of a minimization")
     cost, variables = read_cost(expression, start=start_values(start or []), dtype=dtype.value)
     settings = optimizer_settings({"name": optimizer, "learning_rate": learning_rate}, set_ or [])
     records = follow(cost, variables, settings, steps=steps)

@@ -134,9 +134,12 @@ def can_draw(sources: Sequence[Source], kind: str) -> bool:
 
 def target(out: Path | None, sources: Sequence[Source], kind: str, terminal: bool) -> Path | None:
     """The file to write, if any."""
+    from dlrun.reporting.files import refuse_other_kind
+
     if out is not None:
         if out.is_dir():
             raise RunError(f"{out}: is a folder, where --out needs a file")
+        refuse_other_kind(out, b"\x89png", b"<?xml", b"<svg", b"%pdf", what="picture")
         return out
     if terminal:
         return None

@@ -48,6 +48,8 @@ def command(
     from dlrun.reporting.predictions import prediction_columns, prediction_rows
 
     _refuse_existing(out, overwrite)
+    if out is not None and out.is_file() and out.samefile(data):
+        raise RunError(f"{out}: holds the table that is answered, which would be lost; give another --out")
     model = open_model(run, run_code=run_code)
     table = read_like_training(model, data)
     classes = model.preprocessing.classes

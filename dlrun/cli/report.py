@@ -60,12 +60,15 @@ def command(
 
 
 def _target(out: Path | None, runs: Sequence[Path]) -> Path:
+    from dlrun.reporting.files import refuse_other_kind
+
     if out is None:
         return runs[0] / NAME if len(runs) == 1 else Path(NAME)
     if out.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"--out {out}: a report's name should end in .html")
     if out.is_dir():
         raise RunError(f"{out}: is a folder, where --out needs a file")
+    refuse_other_kind(out, b"<!doctype html", b"<html", what="page")
     return out
 
 

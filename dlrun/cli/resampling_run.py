@@ -173,8 +173,14 @@ def execute(prepared: Prepared, finish: Callable[[Prepared, RunFolder], Finished
             told_how_to_go_on(folder, prepared.output, [prepared.command, *prepared.arguments]),
         ):
             content = f"# {_again(prepared)}\n{to_toml(experiment)}"
-            origin = origin_of(run.problem, run.backend)
-            resumption = Resumption(folder, prepared.output, content, origin=origin, resumed=prepared.resume)
+            resumption = Resumption(
+                folder,
+                prepared.output,
+                content,
+                command=prepared.command,
+                origin=origin_of(run.problem, run.backend),
+                resumed=prepared.resume,
+            )
             if resumption.finished is not None:
                 resumption.say_finished()
                 return

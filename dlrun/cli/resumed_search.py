@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrun.cli.resuming import another_machine
+from dlrun.cli.resuming import another_machine, refuse_run_of_another_command
 from dlrun.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def stored_config(out: Path | None, overwrite: bool) -> Path:
     stored = out / "config.toml"
     if not stored.is_file():
         raise RunError(f"{out}: no run to resume: there is no config.toml in this folder")
+    refuse_run_of_another_command(out, "tune")
     return stored
 
 
@@ -35,10 +36,6 @@ def header_of(out: Path) -> dict[str, Any] | None:
 
     path = out / NAME
     if not path.is_file():
-        if (out / "summary.json").is_file():
-            raise RunError(
-                f"{out}: holds the run of another command; `dlrun tune --resume` needs the folder of a search"
-            )
         return None
     headers = [record for record in read_journal(path)[0] if record.get("kind") == "search"]
     return headers[-1] if headers else None

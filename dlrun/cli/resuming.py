@@ -78,6 +78,25 @@ def refuse_code_of(experiment: Experiment, folder: Path) -> None:
             )
 
 
+def refuse_run_of_another_command(folder: Path, command: str) -> None:
+    """RunError where the run in the folder, finished or not, is not one of `dlrun COMMAND`."""
+    from dlrun.reporting.stored_summary import SUMMARY, read_summary
+    from dlrun.tuning.journal import NAME as JOURNAL
+
+    with (folder / "config.toml").open(encoding="utf-8", errors="replace") as file:
+        first = file.readline(1000).split()
+    if (folder / SUMMARY).is_file():
+        begun = str(read_summary(folder).get("command"))
+    elif first[:2] == ["#", "dlrun"]:
+        begun = first[2]
+    else:
+        begun = "tune" if (folder / JOURNAL).is_file() else "train"
+    if begun != command:
+        raise RunError(
+            f"{folder}: holds a run of `dlrun {begun}`; `dlrun {command} --resume` needs the folder of one of its own"
+        )
+
+
 @contextmanager
 def told_how_to_go_on(folder: RunFolder, output: Output, again: Sequence[str]) -> Iterator[None]:
     """Where a signal or the machine breaks off the run in this block, say how to go on with it.
@@ -90,14 +109,16 @@ def told_how_to_go_on(folder: RunFolder, output: Output, again: Sequence[str]) -
         broken_off = not isinstance(error, Exception) or isinstance(error, (MachineError, OSError, MemoryError))
         if broken_off and folder.file("config.toml").is_file() and not folder.file("summary.json").is_file():
             command = shlex.join(["dlrun", *again, "--resume", "--out", str(folder.path)])
-            output.note(f"go on with: {command}")
+            output.urge(f"go on with: {command}")
         raise
 
 
 class Resumption:
     """A run's checkpoints: those that it left, where it is resumed, and those that it leaves."""
 
-    def __init__(self, folder: RunFolder, output: Output, content: str, *, origin: Origin, resumed: bool) -> None:
+    def __init__(
+        self, folder: RunFolder, output: Output, content: str, *, command: str, origin: Origin, resumed: bool
+    ) -> None:
         """`content` is that of config.toml."""
         from dlrun.reporting.checkpoints import Checkpoints
 
@@ -107,6 +128,7 @@ class Resumption:
         if not resumed:
             folder.write_text("config.toml", content)
             return
+        refuse_run_of_another_command(folder.path, command)
         stored = folder.file("config.toml").read_text(encoding="utf-8")
         first, stored_first = content.split("\n", 1)[0], stored.split("\n", 1)[0]
         if first.startswith("# ") and first != stored_first:

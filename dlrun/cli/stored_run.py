@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.errors import RunError
+from dlrun.reporting.stored_summary import SUMMARY, read_summary
 
 if TYPE_CHECKING:
     from dlrun.training.model import TrainedModel
 
 MODEL = "model.safetensors"
-SUMMARY = "summary.json"
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def train_summary(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "there is no such folder"
         raise RunError(f"{folder}: {what}; should be the folder of a run of `dlrun train`")
-    summary = _read_summary(folder / SUMMARY)
+    summary = read_summary(folder)
     if summary.get("command") != "train":
         raise RunError(f"{folder}: a run of `dlrun {summary.get('command')}`, which leaves no model; train one")
     return summary
@@ -77,17 +76,3 @@ def _load(path: Path) -> TrainedModel:
     from dlrun.training.model import load_model
 
     return load_model(path)
-
-
-def _read_summary(path: Path) -> dict[str, Any]:
-    try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunError(
-            f"{path.parent}: no finished run: there is no {path.name} in this folder, which `dlrun train` writes last"
-        ) from None
-    except (ValueError, RecursionError) as error:  # a wrong encoding is a ValueError too
-        raise RunError(f"{path}: damaged: {error}") from None
-    if not isinstance(summary, dict):
-        raise RunError(f"{path}: damaged: holds no JSON object")
-    return summary

@@ -91,7 +91,7 @@ def command(
             told_how_to_go_on(folder, output, ["train"]),
         ):
             origin = origin_of(problem, backend, threads=threads)
-            resumption = Resumption(folder, output, to_toml(chosen), origin=origin, resumed=resume)
+            resumption = Resumption(folder, output, to_toml(chosen), command="train", origin=origin, resumed=resume)
             if resumption.finished is not None:
                 resumption.say_finished()
                 return
@@ -225,6 +225,7 @@ def summary_of(run: TrainRun, outcome: Outcome, *, device: str, threads: int, se
         "epochs": result.epochs,
         "best_epoch": result.epoch if outcome.model else None,
         "steps": result.step,
+        "weights": _few_weights(run, outcome),
         "figures": figures_json(outcome.figures),
         "baseline": {
             "kind": baseline,
@@ -232,6 +233,15 @@ def summary_of(run: TrainRun, outcome: Outcome, *, device: str, threads: int, se
             "figures": figures_json(outcome.baseline),
         },
     }
+
+
+def _few_weights(run: TrainRun, outcome: Outcome) -> dict[str, Any] | None:
+    """The parameters by name, where they are few enough to be looked at one by one."""
+    from dlrun.training.loop import RECORDED
+
+    if outcome.model is None or outcome.model.net is None or run.parameters > RECORDED:
+        return None
+    return {name: values.tolist() for name, values in outcome.model.parameters().items()}
 
 
 def _report(summary: dict[str, Any], folder: RunFolder, output: Output, resumption: Resumption) -> None:

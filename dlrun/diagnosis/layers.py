@@ -121,7 +121,7 @@ class LayerReport:
         words = {
             "vanish": "the signal vanishes",
             "explode": "the signal explodes",
-            "steady": "the signal keeps its size",
+            "steady": f"the signal stays within a factor of {FAR:g}",
         }
         text = f"{self.name}: {words[self.verdict]}: {told[0]}, {told[1]} on their way back"
         smallest = self._factor("smallest")

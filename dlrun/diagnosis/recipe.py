@@ -25,14 +25,17 @@ class Step:
     settings: tuple[str, ...] = ()
 
 
-def next_steps(experiment: Experiment, troubles: Sequence[str], *, learning: Sequence[str] = ()) -> list[Step]:
+def next_steps(
+    experiment: Experiment, troubles: Sequence[str], *, learning: Sequence[str] = (), stopped: bool = False
+) -> list[Step]:
     """Steps against the named gaps, in the order of the recipe.
 
+    stopped   early stopping ended the training: more epochs alone would change nothing
     learning  what the cost curve showed (`curves`) and how the signal goes through the layers (`layers`): "overshoots",
               "vanish", "explode" and "unfinished" change what comes first
     """
     found: list[Step] = []
-    makers = {BIAS: _against_bias, VARIANCE: _against_variance, MISMATCH: _against_mismatch, OVERFITTING: _new_dev}
+    makers = {VARIANCE: _against_variance, MISMATCH: _against_mismatch, OVERFITTING: _new_dev}
     if "overshoots" in learning:
         rate = experiment.optimizer.learning_rate
         found.append(
@@ -40,9 +43,9 @@ def next_steps(experiment: Experiment, troubles: Sequence[str], *, learning: Seq
         )
     found += _for_the_signal(experiment, learning)
     if "unfinished" in learning and BIAS not in troubles:
-        found.append(_longer(experiment, "a cost that still falls"))
+        found.append(_longer(experiment, "a cost that still falls", stopped=stopped))
     for trouble in troubles:
-        found += makers[trouble](experiment)
+        found += _against_bias(experiment, stopped=stopped) if trouble == BIAS else makers[trouble](experiment)
     return found
 
 
@@ -64,7 +67,7 @@ def _for_the_signal(experiment: Experiment, learning: Sequence[str]) -> list[Ste
     return steps
 
 
-def _against_bias(experiment: Experiment) -> list[Step]:
+def _against_bias(experiment: Experiment, *, stopped: bool) -> list[Step]:
     model, regularization = experiment.model, experiment.regularization
     hidden = model.hidden
     steps = []
@@ -74,7 +77,7 @@ def _against_bias(experiment: Experiment) -> list[Step]:
     steps.append(Step(BIAS, "a bigger network: more units", (f"model.hidden={_listed(wider)}",)))
     if hidden:
         steps.append(Step(BIAS, "one more layer", (f"model.hidden={_listed([*hidden, hidden[-1]])}",)))
-    steps.append(_longer(experiment, BIAS))
+    steps.append(_longer(experiment, BIAS, stopped=stopped))
     if experiment.optimizer.name != "adam":
         steps.append(Step(BIAS, "a better optimizer", ("optimizer.name=adam", "optimizer.learning_rate=0.003")))
     if regularization.l2 or regularization.l1:
@@ -122,7 +125,11 @@ def _new_dev(experiment: Experiment) -> list[Step]:
     return [Step(OVERFITTING, "a larger dev part, and fewer choices made by it", settings)]
 
 
-def _longer(experiment: Experiment, trouble: str) -> Step:
+def _longer(experiment: Experiment, trouble: str, *, stopped: bool) -> Step:
+    stopping = experiment.training.early_stopping
+    if stopped and stopping is not None:
+        patience = f"training.early_stopping.patience={3 * max(1, stopping.patience)}"
+        return Step(trouble, "longer training: more patience before it is stopped", (patience,))
     epochs = max(1, experiment.training.epochs) * 3
     return Step(trouble, "longer training", (f"training.epochs={epochs}",))
 

@@ -35,13 +35,19 @@ CURVE_COLUMNS = ("rows", "repeat", "train_error", "dev_error", "status")
 # -- bias and variance ---------------------------------------------------------------------------------
 
 
-def errors_table(errors: Mapping[str, Measured], human: float, task: str, *, title: str) -> Table:
-    """The errors in the order in which they are compared."""
+def errors_table(
+    errors: Mapping[str, Measured], human: float, task: str, *, title: str, assumed: bool = False
+) -> Table:
+    """The errors in the order in which they are compared. `assumed`: nobody gave that of a human."""
     percent = task == "classification"
     table = Table(title=title, columns=["part", Column("rows", "right"), Column("error", "right")])
     table.add("human", None, _shown(human, percent=percent))
     for part, each in errors.items():
         table.add(part, each.rows, _shown(each.error, percent=percent))
+    if assumed:
+        table.footnotes.append(
+            f"The human error is taken to be {human:g}; where nobody can do that well, give --human-error."
+        )
     return table
 
 

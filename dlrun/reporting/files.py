@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dlrun.errors import RunError
+
 TEMPORARY = ".*.dlrun-tmp"  # a pattern for the names of files that are being written
 
 
@@ -41,6 +43,16 @@ def replacing(path: Path, *, keep: Path | None = None) -> Iterator[Path]:
             error.filename = str(path)  # a write does not tell its file, and nobody knows the temporary one
         raise
     _sync(target.parent)
+
+
+def refuse_other_kind(path: Path, *begins: bytes, what: str) -> None:
+    """RunError where `path` is a file that does not begin as what is to be written there does, and would be lost."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        head = file.read(256).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if head and not head.startswith(begins):
+        raise RunError(f"{path}: this file is no {what}, and would be lost; remove it, or give another --out")
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

@@ -50,6 +50,10 @@ class Output:
         if not self._quiet:
             print(neutralize(text, keep_lines=True), file=sys.stderr)
 
+    def urge(self, text: str) -> None:
+        """A remark that --quiet does not leave out either, such as how to go on with a run that was broken off."""
+        print(neutralize(text, keep_lines=True), file=sys.stderr)
+
     def progress(self, description: str, total: float) -> AbstractContextManager[Advance]:
         """A live bar on a terminal; with --quiet, --json or in a pipe, nothing."""
         hidden = self._quiet or self._json or not is_terminal()

@@ -79,6 +79,7 @@ class RunFolder:
 
     def close(self) -> None:
         """Let go of the folder."""
+        _sweep(self.path)  # the run's processes have ended, and may have been ended while they wrote
         if self._made and not _contents(self.path):
             with suppress(OSError):  # another process may just have begun to look at it
                 self.file(LOCK).unlink(missing_ok=True)
@@ -122,6 +123,7 @@ def claim_run_folder(
         _check(out, overwrite=overwrite, resume=resume)
         if overwrite and not resume:
             _clear(out)
+        _sweep(out)
     except BaseException:
         folder.close()
         raise
@@ -169,6 +171,12 @@ def _clear(path: Path) -> None:
     for events in path.glob("tensorboard/events.out.tfevents.*"):
         events.unlink(missing_ok=True)
     for leftover in path.glob(TEMPORARY):
+        leftover.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Remove checkpoints that a killed process left half written."""
+    for leftover in path.glob(".checkpoint" + TEMPORARY[1:]):
         leftover.unlink(missing_ok=True)
 
 

@@ -23,7 +23,7 @@ def train_table(summary: Mapping[str, Any], folder: Path) -> Table:
     """Cost and error of each part beside the baseline's error, and what else there is to know about the run."""
     table = figures_table(summary["name"], summary["task"], summary["figures"], summary["baseline"])
     table.footnotes += verdict(summary["model"], summary["task"], summary["figures"], summary["baseline"])
-    table.footnotes += [*_effort(summary), f"Files: {folder}"]
+    table.footnotes += [*_effort(summary), *_weights(summary), f"Files: {folder}"]
     return table
 
 
@@ -73,6 +73,23 @@ def _effort(summary: Mapping[str, Any]) -> list[str]:
     if not epochs:
         trained = "0 epochs: these are the initial weights"
     return [f"{trained}.", f"{summary['parameters']} parameters, {_time(summary)}"]
+
+
+def _weights(summary: Mapping[str, Any]) -> list[str]:
+    """W and b of a model that has a handful of parameters; of one layer without its number."""
+    named = summary.get("weights")
+    if not named:
+        return []
+    one = "W2" not in named
+    return [", ".join(f"{name.rstrip('1') if one else name} = {_numbers(values)}" for name, values in named.items())]
+
+
+def _numbers(values: Any) -> str:
+    """(1.5, 2) for a vector or a matrix of one column, ((1, 2), (3, 4)) for other matrices, a number for one."""
+    if not isinstance(values, list):
+        return f"{values:.6g}"
+    parts = [_numbers(each[0] if isinstance(each, list) and len(each) == 1 else each) for each in values]
+    return parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
 
 
 def _time(summary: Mapping[str, Any]) -> str:

@@ -88,7 +88,7 @@ class TrainedModel:
         tensors: dict[str, npt.NDArray[Any]] = dict(self.preprocessing.to_tensors())
         metadata = self.preprocessing.to_metadata() | {"format": FORMAT, "dlrun": __version__, "kind": self.kind}
         if self.net is not None:
-            tensors |= self._parameters()
+            tensors |= self.parameters()
             tensors |= {name: np.ascontiguousarray(value) for name, value in self.tensors.items()}
             tensors |= {"target.shift": np.asarray(self.y_shift), "target.scale": np.asarray(self.y_scale)}
             metadata["architecture"] = json.dumps(describe(self.net))
@@ -96,8 +96,8 @@ class TrainedModel:
             tensors |= {f"baseline.{name}": np.ascontiguousarray(value) for name, value in self.baseline.items()}
         return _with_sorted_header(save(tensors, metadata))
 
-    def _parameters(self) -> dict[str, npt.NDArray[Any]]:
-        """W_l as matrices, the others as vectors."""
+    def parameters(self) -> dict[str, npt.NDArray[Any]]:
+        """What a network has learned by name: W_l as matrices, the others as vectors."""
         assert self.net is not None
         assert self.theta is not None
         assert self.statistics is not None

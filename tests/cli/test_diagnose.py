@@ -187,3 +187,19 @@ def test_wrong_requests(arguments: list[str], words: str, dlrun: Dlrun, iris_run
 def test_numbers_are_plain(dlrun: Dlrun, iris_run: Path, here: Path) -> None:
     told = found(dlrun("diagnose", str(iris_run), "--json"))
     assert np.isfinite([gap["value"] for gap in told["gaps"].values()]).all()
+
+
+def test_after_early_stopping_more_epochs_alone_are_not_advised(dlrun: Dlrun, here: Path) -> None:
+    early = ("--set", "training.early_stopping.patience=2", "--set", "optimizer.learning_rate=1e-6")
+    assert dlrun("train", "iris", "--out", "run", "--set", "training.early_stopping.min_delta=1", *early).status == 0
+    assert json.loads((here / "run" / "summary.json").read_text())["status"] == "stopped"
+    told = found(dlrun("diagnose", "run", "--json"))
+    assert "avoidable bias" in told["suffers_from"]
+    settings = [setting for step in told["next_steps"] for setting in step["set"]]
+    assert "training.early_stopping.patience=6" in settings
+    assert not any(setting.startswith("training.epochs") for setting in settings)
+
+
+def test_a_human_error_that_nobody_gave_is_said_to_be_assumed(dlrun: Dlrun, iris_run: Path, here: Path) -> None:
+    assert "The human error is taken to be 0" in dlrun("diagnose", str(iris_run)).stdout
+    assert "is taken to be" not in dlrun("diagnose", str(iris_run), "--human-error", "0").stdout

@@ -287,3 +287,20 @@ def test_a_model_file_by_itself_is_enough_to_predict(dlrun: Any, here: Path, iri
     (here / "copied").mkdir()
     shutil.copy(iris_run / "model.safetensors", here / "copied")
     assert dlrun("predict", "copied", "--data", "iris").stdout == alone.stdout
+
+
+def test_the_table_that_is_answered_is_never_overwritten(dlrun: Any, iris_run: Path, iris_csv: Path) -> None:
+    before = iris_csv.read_bytes()
+    result = dlrun("predict", str(iris_run), "--data", str(iris_csv), "--out", str(iris_csv), "--overwrite")
+    assert result.status == 2
+    assert "holds the table that is answered" in result.stderr
+    assert iris_csv.read_bytes() == before
+
+
+def test_a_folder_of_runs_is_no_run_but_names_them(dlrun: Any, here: Path) -> None:
+    for _ in range(2):
+        assert dlrun("train", "iris", "--set", "training.epochs=1", "--quiet").status == 0
+    for command in ("evaluate", "plot", "report", "diagnose"):
+        result = dlrun(command, "runs/iris")
+        assert result.status == 2
+        assert "there is one in runs/iris/train-001, runs/iris/train-002" in result.stderr

@@ -102,3 +102,27 @@ def test_matplotlib_is_loaded_by_nothing_else() -> None:
         "dlrun.reporting.run_folder; sys.exit('matplotlib' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (("plot", "RUN", "--kind", "cost", "--out", "precious.png"), "picture"),
+        (("report", "RUN", "--out", "precious.html"), "page"),
+        (("minimize", "w**2", "--steps", "2", "--out", "precious.csv"), "path of a minimization"),
+    ],
+    ids=["plot", "report", "minimize"],
+)
+def test_a_file_of_another_kind_is_not_replaced(
+    arguments: tuple[str, ...], what: str, dlrun: Any, iris_run: Path, here: Path
+) -> None:
+    line = [str(iris_run) if word == "RUN" else word for word in arguments]
+    out = here / line[-1]
+    out.write_text("a,b\n1,2\n")
+    result = dlrun(*line)
+    assert result.status == 2
+    assert f"precious{out.suffix}: this file is no {what}, and would be lost" in result.stderr
+    assert out.read_text() == "a,b\n1,2\n"
+    out.unlink()
+    assert dlrun(*line).status == 0
+    assert dlrun(*line).status == 0  # its own kind is written anew

@@ -451,3 +451,17 @@ def test_small_tables_need_no_pandas(here: Path) -> None:
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"pandas", "scipy", "rich", "matplotlib", "pyarrow", "cupy"} & set(found.stdout.split())
+
+
+def test_a_handful_of_parameters_is_shown(dlrun: Any, here: Path) -> None:
+    """To six digits of what the model file holds."""
+    from safetensors.numpy import load_file
+
+    result = dlrun("train", "xor", "--out", "few")
+    stored = load_file(here / "few" / "model.safetensors")
+    weights = json.loads((here / "few" / "summary.json").read_text())["weights"]
+    assert weights == {"W1": stored["W1"].tolist(), "b1": stored["b1"].tolist()}
+    (first,), (second,) = weights["W1"]
+    assert f"W = ({first:.6g}, {second:.6g}), b = {weights['b1'][0]:.6g}" in result.stdout
+    assert dlrun("train", "xor_hidden", "--set", "model.hidden=[3]", "--out", "many").status == 0
+    assert json.loads((here / "many" / "summary.json").read_text())["weights"] is None

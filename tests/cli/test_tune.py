@@ -229,7 +229,7 @@ def test_a_random_search_can_be_extended(dlrun: Any) -> None:
         (["--out", "out", "--sampler", "grid"], "--sampler grid: the search to resume has random"),
         (["--out", "out", "--seed", "5"], "the one given differs"),
         (["bare.toml", "--out", "out"], "the one given differs"),
-        (["--out", "model"], "holds the run of another command"),
+        (["--out", "model"], "holds a run of `dlrun train`"),
     ],
 )
 def test_what_cannot_be_resumed(dlrun: Any, arguments: list[str], message: str) -> None:
@@ -272,6 +272,6 @@ def test_an_interrupted_search_says_how_to_go_on(dlrun: Any, monkeypatch: pytest
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Study, "_tell", interrupted)
-    result = dlrun("tune", "small.toml", "--trials", "4", "--jobs", "1", "--out", "out")
+    result = dlrun("tune", "small.toml", "--trials", "4", "--jobs", "1", "--out", "out", "--quiet")  # also then
     assert result.status == 130
     assert "go on with: dlrun tune --resume --out out" in result.stderr

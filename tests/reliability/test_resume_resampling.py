@@ -113,3 +113,15 @@ def test_a_change_of_version_is_said_once(whole, monkeypatch, tmp_path, capsys):
     assert dlrun_run([*line, "--resume", "--out", str(out)]) == 0
     assert capsys.readouterr().err.count("goes on with dlrun 99.0") == 1
     assert files_of(out) == files_of(folder)
+
+
+def test_a_run_of_another_command_is_not_resumed(whole, monkeypatch, tmp_path, capsys):
+    (line, folder), out = whole, tmp_path / "run"
+    break_off(line, out, 4, monkeypatch)
+    for command in {"train", "tune", "crossval", "holdout"} - {line[0]}:
+        for where in (out, folder):
+            before = {path.name: path.read_bytes() for path in where.iterdir()}
+            capsys.readouterr()
+            assert dlrun_run([command, "--resume", "--out", str(where)]) == 2, (command, where)
+            assert f"holds a run of `dlrun {line[0]}`" in capsys.readouterr().err
+            assert {path.name: path.read_bytes() for path in where.iterdir()} == before

@@ -76,6 +76,20 @@ def test_overwriting_removes_what_a_killed_run_left(tmp_path: Path) -> None:
         assert contents(tmp_path) == set()
 
 
+def test_a_checkpoint_half_written_is_removed_when_a_run_goes_on_and_when_it_lets_go(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    (out).mkdir()
+    (out / "config.toml").write_text("")
+    half, other = out / ".checkpoint-0-9.safetensors.0123.dlrun-tmp", out / ".answers.csv.0123.dlrun-tmp"
+    half.touch()
+    other.touch()
+    with claim_run_folder(out=out, name="x", command="crossval", resume=True):
+        assert not half.exists()
+        half.touch()
+    assert not half.exists()
+    assert other.exists()  # another process may be writing it
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_folder_in_use_is_refused(tmp_path: Path, overwrite: bool) -> None:
     with claim(tmp_path / "out") as folder:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,9 +14,9 @@ import numpy.typing as npt
 
 from dlrun.errors import RunError
 from dlrun.reporting.plots.names import label
+from dlrun.reporting.stored_summary import read_summary
 
 FloatArray = npt.NDArray[np.float64]
-SUMMARY = "summary.json"
 SHORT = 27  # characters of a name in a legend; of a long path the end tells runs apart
 
 # The tables that runs leave, and the columns by which a CSV file of any name is known to be one.
@@ -146,22 +145,6 @@ def open_source(path: Path, name: str | None = None) -> Source:
         raise RunError(f"{path}: there is no such folder; should be the folder of a run")
     summary = read_summary(path)
     return Source(path, called, str(summary.get("command") or ""), summary)
-
-
-def read_summary(folder: Path) -> dict[str, Any]:
-    """The summary of a finished run."""
-    path = folder / SUMMARY
-    try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunError(
-            f"{folder}: no finished run: there is no {SUMMARY} in this folder, which a command of dlrun writes last"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise RunError(f"{path}: damaged: {error}") from None
-    if not isinstance(summary, dict):
-        raise RunError(f"{path}: damaged: holds no JSON object")
-    return summary
 
 
 def read_columns(path: Path) -> Columns:
