@@ -64,7 +64,7 @@ class ClassReport:
             return [per_class]
         confusion = Table(
             title=f"Confusion matrix, {part}",
-            columns=["class", *(Column(f"called {name}", "right") for name in self.classes)],
+            columns=["class \\ called", *(Column(name, "right") for name in self.classes)],
         )
         for name, counts in zip(self.classes, self.confusion.tolist(), strict=True):
             confusion.add(name, *counts)

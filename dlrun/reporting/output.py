@@ -69,7 +69,7 @@ class Output:
             elif console is None:
                 print(render_plain(part))
             else:
-                console.print(render_rich(part))
+                console.print(render_rich(part, console.width))
 
 
 def _harmless(lines: Iterable[str]) -> Iterator[str]:

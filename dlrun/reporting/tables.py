@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 Justify = Literal["left", "right"]
+NARROWEST = 12  # columns of a terminal that a text is folded to at the least
 
 
 @dataclass(frozen=True)
@@ -87,20 +89,75 @@ def render_plain(table: Table) -> str:
     return "\n".join(lines)
 
 
-def render_rich(table: Table) -> Group:
-    """The same table for Rich. Cells are `Text`, so that no markup or emoji code in them is interpreted."""
+def render_rich(table: Table, width: int = 80) -> Group:
+    """The same table for Rich, `width` columns wide at most; no number and no heading's word is cut for it.
+
+    Texts are folded, and headings broken after a space, a hyphen, a dot or an underscore. Where that is not enough
+    the frame is left out and columns move together; and where nothing is, each row becomes a list of its cells.
+    """
     from rich import box
     from rich.console import Group
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    title = Text(neutralize(table.title), style="bold") if table.title else None
-    grid = RichTable(title=title, title_justify="left", box=box.ROUNDED, header_style="bold")
-    for heading, justify in zip(table._headings(), table._justified(), strict=True):
-        grid.add_column(Text(heading), justify=justify, overflow="fold")
+    title = [Text(neutralize(table.title), style="bold", overflow="fold")] if table.title else []
+    notes = [
+        Text(neutralize(note), style="yellow" if note.startswith("Warning") else "dim") for note in table.footnotes
+    ]
+    for frame, gap in ((box.ROUNDED, 3), (None, 2), (None, 1)):
+        taken = gap * len(table.columns) + (1 if frame else -gap)
+        widths = _widths(table, width - taken)
+        if widths is None:
+            continue
+        padding = (0, 1) if frame else (0, gap, 0, 0)
+        grid = RichTable(box=frame, padding=padding, pad_edge=frame is not None, header_style="bold")
+        for heading, justify, size in zip(table._headings(), table._justified(), widths, strict=True):
+            grid.add_column(Text("\n".join(_broken(heading, size))), justify=justify, overflow="fold", width=size)
+        for row in table.rows:
+            grid.add_row(*(Text(cell_text(cell)) for cell in row))
+        return Group(*title, grid, *notes)
+    return Group(*title, *(Text(line, overflow="fold") for line in _records(table)), *notes)
+
+
+def _widths(table: Table, room: int) -> list[int] | None:
+    """A width for each column: what it takes, less for text where room is short; None where there is too little."""
+    whole, least = [], []
+    for index, (heading, justify) in enumerate(zip(table._headings(), table._justified(), strict=True)):
+        cells = max((display_width(cell_text(row[index])) for row in table.rows), default=0)
+        words = max(map(display_width, _broken(heading, 1)), default=0)
+        whole.append(max(cells, display_width(heading)))
+        least.append(max(words, cells if justify == "right" else min(cells, NARROWEST)))
+    spare = room - sum(least)
+    if spare < 0:
+        return None
+    for index in sorted(range(len(least)), key=lambda i: whole[i] - least[i]):  # those that lack least first
+        given = min(spare, whole[index] - least[index])
+        least[index] += given
+        spare -= given
+    return least
+
+
+def _broken(heading: str, width: int) -> list[str]:
+    """The heading in lines of at most `width` where that can be, broken after spaces, hyphens, dots and underscores."""
+    lines = [""]
+    for part in re.findall(r"[^ ._-]*[ ._-]?", heading):
+        if lines[-1] and display_width((lines[-1] + part).rstrip()) > width:
+            lines.append("")
+        lines[-1] += part
+    return [line.rstrip() for line in lines]
+
+
+def _records(table: Table) -> list[str]:
+    """Row by row, a line for each cell under its heading's name."""
+    headings = table._headings()
+    longest = max(map(display_width, headings), default=0)
+    lines: list[str] = []
     for row in table.rows:
-        grid.add_row(*(Text(cell_text(cell)) for cell in row))
-    return Group(grid, *(Text(neutralize(note), style="dim") for note in table.footnotes))
+        lines += [
+            f"{_pad(heading, longest, 'left')}  {cell_text(cell)}" for heading, cell in zip(headings, row, strict=True)
+        ]
+        lines.append("")
+    return lines
 
 
 def _is_number(value: Any) -> bool:

@@ -19,7 +19,7 @@ def test_counts_by_hand() -> None:
     ]
     per_class, confusion = map(render_plain, report.tables("test part"))
     assert per_class.splitlines()[-1].split() == ["c", "0", "0", "-", "-"]
-    assert confusion.splitlines()[1].split() == ["class", "called", "a", "called", "b", "called", "c"]
+    assert confusion.splitlines()[1].split() == ["class", "\\", "called", "a", "b", "c"]
 
 
 def test_many_classes_leave_out_the_matrix() -> None:

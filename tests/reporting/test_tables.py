@@ -85,3 +85,44 @@ def test_rich_interprets_no_markup_and_no_control_characters() -> None:
     shown = stream.getvalue()
     for text in ("[red]title", "[bold]name", "[link=http://x]:smile: \\u001b[2J", "[blink]note"):
         assert text in shown
+
+
+def on_a_terminal(table: Table, width: int) -> str:
+    from rich.console import Console
+
+    stream = io.StringIO()
+    Console(file=stream, force_terminal=True, color_system=None, width=width).print(render_rich(table, width))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [200, 100, 80, 60, 40, 24])
+def test_no_number_is_cut_on_a_narrow_terminal(width: int) -> None:
+    table = Table("", ["parameter", "optimizer.learning_rate", "relative difference", "back-propagation", "verdict"])
+    table.add("W1[0,10]", 0.000457312, "8.85431e-09", -0.00967419, "a verdict that is a sentence of several words")
+    shown = on_a_terminal(table, width)
+    assert all(len(line.rstrip()) <= width for line in shown.splitlines())
+    for whole in ("0.000457312", "8.85431e-09", "-0.00967419", "W1[0,10]"):
+        assert whole in shown
+    if width > 60:
+        assert "│" in shown or width < 100
+        for part in ("optimizer.", "rate", "difference", "propagation", "parameter"):
+            assert part in shown
+
+
+def test_a_table_too_wide_for_any_columns_is_told_row_by_row() -> None:
+    table = Table("title", ["one", "the second"], rows=[(1.5, 2)] * 2, footnotes=["note"])
+    shown = on_a_terminal(table, 9)
+    assert "│" not in shown
+    wide = Table("title", [f"column{i}" for i in range(9)], rows=[range(9)])
+    lines = on_a_terminal(wide, 40).splitlines()
+    assert lines[:3] == ["title", "column0  0", "column1  1"]
+
+
+def test_warnings_are_not_dimmed() -> None:
+    from rich.console import Console
+
+    stream = io.StringIO()
+    table = Table("", ["a"], rows=[(1,)], footnotes=["Warning: look", "by the way"])
+    Console(file=stream, force_terminal=True, color_system="standard", width=80).print(render_rich(table))
+    assert "\x1b[33mWarning: look" in stream.getvalue()
+    assert "\x1b[2mby the way" in stream.getvalue()
