@@ -40,7 +40,8 @@ class SplitConfig(Section):
                 (
                     (),
                     f"train = {self.train!r}, dev = {self.dev!r}, test = {self.test!r} sum to {total:.12g}; "
-                    "should sum to 1 (where one is given, those left out are 0)",
+                    "should sum to 1 (where one is given, those left out are 0), as in "
+                    "data.split={train=0.7, dev=0.15, test=0.15}",
                 )
             )
         if self.train == 0:  # after the sum, which says more where train is left out

@@ -91,6 +91,10 @@ def _document(experiment: str | Path | None, data: str | None, target: str | Non
         file, origin = _experiment_file(experiment)
         document = read_toml(file, shown=origin)
         document.setdefault("name", safe_name(file.stem))
+        if isinstance(document.get("tune"), dict) and "space" in document["tune"]:
+            from dlrun.config.tune_section import quoted_space
+
+            document["tune"]["space"] = quoted_space(document["tune"]["space"])
         folder = file.absolute().parent
     anchor_paths(document, folder)
     return document, folder, origin

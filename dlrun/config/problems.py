@@ -14,6 +14,17 @@ from dlrun.config.keys import all_keys, key_text, value_text
 
 _SPACE = ("tune", "space")
 _SHOWN = 80  # characters of a value that a message shows
+_NEAR = 0.6  # of 1: names that resemble each other less are no misspelling
+# What others call a key.
+_OTHER_NAMES: dict[str, tuple[str, ...]] = {
+    "alpha": ("optimizer", "learning_rate"),
+    "dropout": ("model", "keep_prob"),
+    "lambda": ("regularization", "l2"),
+    "layers": ("model", "hidden"),
+    "lr": ("optimizer", "learning_rate"),
+    "momentum": ("optimizer", "beta1"),
+    "units": ("model", "hidden"),
+}
 MOST = 20  # problems that are told at once
 
 Path = tuple[str | int, ...]
@@ -36,21 +47,30 @@ class Problem:
         return f"{place}: {self.text}" if place else self.text
 
 
-def nearest_key(path: tuple[str, ...]) -> str:
-    """The known key that the unknown one most resembles; one of the same table wins where it is close."""
+def nearest_key(path: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The known key that is meant by another name, or that the unknown one resembles; None where none does.
+
+    One of the same table wins where it is close, and the one with fewer parts where two are alike.
+    """
     wrong = path[-1][:_SHOWN].lower().replace("-", "_")
+    if wrong in _OTHER_NAMES and path not in all_keys():
+        return _OTHER_NAMES[wrong]
 
     def resemblance(known: tuple[str, ...]) -> float:
-        last = difflib.SequenceMatcher(None, wrong, known[-1].lower()).ratio()
-        return last + (0.15 if known[:-1] == path[:-1] else 0.0)
+        return difflib.SequenceMatcher(None, wrong, known[-1].lower()).ratio()
 
-    best = max(all_keys(), key=resemblance)
-    return key_text(best)
+    near = [known for known in all_keys() if resemblance(known) >= _NEAR]
+    return max(near, key=lambda k: (resemblance(k) + 0.15 * (k[:-1] == path[:-1]), -len(k)), default=None)
 
 
 def unknown_key(path: tuple[str, ...]) -> str:
     """The sentence about a key that the experiment file does not have."""
-    return f"unknown key; the nearest known one is {nearest_key(path)}"
+    near = nearest_key(path)
+    if near is not None:
+        return f"unknown key; the nearest known one is {key_text(near)}"
+    table = path[:-1] if path[:-1] in all_keys() else ()
+    names = [key[-1] for key in all_keys() if key[:-1] == table]
+    return f"unknown key; {f'[{key_text(table)}]' if table else 'an experiment'} has {', '.join(names)}"
 
 
 def problems_of(error: ValidationError, document: dict[str, Any]) -> list[Problem]:

@@ -11,6 +11,7 @@ from dlrun.config.section import Allowed, Section, Text, fault, frozen, thawed
 
 RangeKind = Literal["uniform", "log_uniform", "one_minus_log", "int_uniform", "int_log_uniform", "choice"]
 _KINDS: tuple[str, ...] = RangeKind.__args__  # type: ignore[attr-defined]
+_FIXED = ("name", "tune")  # what a search cannot vary
 _MOST_CHOICES = 1000  # each is tried against the schema
 _INTEGER_KINDS = ("int_uniform", "int_log_uniform")
 
@@ -97,6 +98,18 @@ class Range(Section):
         return (float(self.low), float(self.high))
 
 
+def quoted_space(space: Any, above: tuple[str, ...] = ()) -> Any:
+    """The space with keys that were written without quotes, which TOML makes tables of tables, as dotted ones."""
+    if not isinstance(space, dict):
+        return space
+    found: dict[str, Any] = {}
+    for key, value in space.items():
+        path = (*above, key)
+        tables = isinstance(value, dict) and value and all(isinstance(below, dict) for below in value.values())
+        found |= quoted_space(value, path) if tables else {".".join(path): value}
+    return found
+
+
 class TuneConfig(Section):
     """What `dlrun tune` searches; other commands ignore it."""
 
@@ -108,3 +121,25 @@ class TuneConfig(Section):
             "or {choice = [value, …]}"
         ),
     ] = Field(default={}, description="the keys to vary, each with its range")
+
+    @model_validator(mode="after")
+    def _keys_can_be_varied(self) -> TuneConfig:
+        if not self.space:
+            return self
+        from dlrun.config.keys import all_keys
+        from dlrun.config.problems import unknown_key
+
+        paths = {key: tuple(key.split(".")) for key in self.space}
+        problems = [
+            (("space", key), "cannot be varied; should be another key of the experiment")
+            for key, path in paths.items()
+            if path[0] in _FIXED
+        ]
+        problems += [
+            (("space", key), unknown_key(path))
+            for key, path in paths.items()
+            if path[0] not in _FIXED and path not in all_keys()
+        ]
+        if problems:
+            raise fault(*problems)
+        return self

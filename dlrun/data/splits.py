@@ -87,9 +87,18 @@ def split_rows(
         if share > 0 and not rows.size:
             raise DataError(
                 f"{n} rows split {'/'.join(f'{100 * value:g}' for value in wanted)} % leave the {name} part "
-                f"empty; set data.split.{name} to 0, or choose other shares."
+                f"empty; give more rows, or no such part: --set 'data.split={{{_shares_of_the_filled(wanted, parts)}}}'"
             )
     return Split(*parts)
+
+
+def _shares_of_the_filled(wanted: Sequence[float], parts: Sequence[IntArray]) -> str:
+    """The shares of the parts that have rows, as a TOML table holds them: in hundredths that sum to 1."""
+    filled = {name: share for name, share, rows in zip(PARTS, wanted, parts, strict=True) if rows.size}
+    shares = {name: round(share / sum(filled.values()), 2) for name, share in filled.items()}
+    first = next(iter(shares))
+    shares[first] = round(1 - sum(share for name, share in shares.items() if name != first), 2)
+    return ", ".join(f"{name}={share:g}" for name, share in shares.items())
 
 
 def strata_of(dataset: Dataset) -> IntArray:

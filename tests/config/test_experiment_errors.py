@@ -60,6 +60,44 @@ def test_unknown_key_names_the_nearest(text: str, nearest: str, tmp_path: Path) 
     assert message(IRIS + text, tmp_path).endswith(f"unknown key; the nearest known one is {nearest}")
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("optimizer.lr = 1", "optimizer.learning_rate"),
+        ("training.lr = 1", "optimizer.learning_rate"),
+        ("regularization.dropout = 1", "model.keep_prob"),
+        ("optimizer.momentum = 1", "optimizer.beta1"),
+        ("epochs = 5", "training.epochs"),
+        ("model.layers = [5]", "model.hidden"),
+    ],
+)
+def test_a_key_by_another_name(text: str, meant: str, tmp_path: Path) -> None:
+    assert message(f"{text}\n{IRIS}", tmp_path).endswith(f"the nearest known one is {meant}")
+
+
+def test_a_key_that_resembles_none_is_told_those_of_its_table(tmp_path: Path) -> None:
+    found = message(f"regularization.zzz = 1\n{IRIS}", tmp_path)
+    assert found.endswith("unknown key; [regularization] has l2, l1")
+    assert "an experiment has name, seed, task, data, model, optimizer" in message(f"zzz = 1\n{IRIS}", tmp_path)
+
+
+def test_unknown_keys_of_a_space_are_told_beside_all_else(tmp_path: Path) -> None:
+    space = '[tune.space]\n"model.kep_prob" = {uniform = [0.5, 1]}\n"optimizer.learningrate" = {uniform = [0.5, 1]}\n'
+    found = message(f"{IRIS}[optimizer]\nbeta1 = 1.5\n{space}", tmp_path)
+    assert "3 problems" in found
+    for words in ("optimizer.beta1 = 1.5", "is model.keep_prob", "is optimizer.learning_rate"):
+        assert words in found
+
+
+def test_keys_of_a_space_may_lack_their_quotes(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(
+        IRIS + "[tune.space]\nmodel.keep_prob = {uniform = [0.5, 1]}\noptimizer.decay.name = {choice = ['constant']}\n"
+    )
+    space = load_experiment(tmp_path / "a.toml").experiment.tune.space
+    assert set(space) == {"model.keep_prob", "optimizer.decay.name"}
+    assert message(IRIS + "[tune.space]\nmodel.keep_prob = {unifrm = [0, 1]}\n", tmp_path).count("uniform") >= 1
+
+
 def test_missing_source(tmp_path: Path) -> None:
     assert message("seed = 1\n", tmp_path).startswith("my.toml: data.source: missing; should be")
     assert message("[data]\n", tmp_path).startswith("my.toml: data.source: missing; should be")

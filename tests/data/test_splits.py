@@ -108,7 +108,9 @@ def test_single_rows_of_a_class_are_trained_on_where_sizes_allow() -> None:
 
 
 def test_a_part_without_rows_is_an_error() -> None:
-    with pytest.raises(DataError, match=r"2 rows split 60/20/20 % leave the test part empty; set data.split.test"):
+    with pytest.raises(
+        DataError, match=r"2 rows split 60/20/20 % leave the test part empty; .*data.split=\{train=0.75, dev=0.25\}"
+    ):
         split_rows(2, SplitConfig(), seed=0)
 
 

@@ -96,7 +96,7 @@ EXPERIMENTS = [
     experiment("a key of 100 000 parts", ".".join("a" * 100_000) + " = 1", "line 1", "more than 50 parts", "such as"),
     experiment("a quoted key of 5000 parts", ".".join(['"a b"'] * 5000) + " = 1", "line 1", "more than 50 parts"),
     below("a table of 50 000 parts", "[" + ".".join("a" * 50_000) + "]", "line 3", "more than 50 parts", "such as"),
-    experiment("a key of 900 000 letters", "k" * 900_000 + " = 1", "unknown key", "nearest known one"),
+    experiment("a key of 900 000 letters", "k" * 900_000 + " = 1", "unknown key", "an experiment has name, seed"),
     experiment("20 000 keys", "\n".join(f"k{n} = 1" for n in range(20_000)), "problems and perhaps more", "k0 = 1"),
     experiment("400 000 numbers", "model.hidden = [" + "1," * 400_000 + "]", "model.hidden", "one per hidden layer"),
     experiment("a number of 5000 digits", "seed = " + "9" * 5000, "line 1", "5000 digits", "at most 19"),
@@ -106,7 +106,9 @@ EXPERIMENTS = [
     experiment("a misspelt table", "optimiser.name = 'adam'", "optimiser", "nearest known one is optimizer"),
     experiment("a key of another table", "training.learning_rate = 1", "nearest known one is optimizer.learning_rate"),
     experiment("a dash for _", "optimizer.learning-rate = 1", "nearest known one is optimizer.learning_rate"),
-    experiment("a key with a control character", '"a\\u001b[2J" = 1', r'"a\u001b[2J" = 1', "nearest known one"),
+    experiment(
+        "a key with a control character", '"a\\u001b[2J" = 1', r'"a\u001b[2J" = 1', "an experiment has name, seed"
+    ),
     experiment("a misspelt choice", 'optimizer.name = "adm"', 'optimizer.name = "adm"', '"adam"'),
     experiment("a misspelt decay", 'optimizer.decay.name = "inverse"', '"inverse_time"'),
     experiment("a misspelt activation", 'model.activation = "rely"', 'model.activation = "rely"', '"relu"'),
