@@ -116,10 +116,22 @@ def _given_value(error: Any, arguments: Sequence[str]) -> str | None:
 def _nearest_option(wrong: str, context: Any) -> str:
     if context is None:
         return ""
+    if key := _key_called(wrong.lstrip("-").replace("-", "_"), context):
+        return f"; it is a key of the experiment: --set {key}=…"
     known = [name for parameter in context.command.get_params(context) for name in parameter.opts]
     options = [name for name in known if name.startswith("--")]
     near = difflib.get_close_matches(wrong, options, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(options))}"
+
+
+def _key_called(name: str, context: Any) -> str | None:
+    """The experiment's key of this name, where the command takes --set."""
+    if not any("--set" in parameter.opts for parameter in context.command.get_params(context)):
+        return None
+    from dlrun.config.keys import all_keys, key_text
+
+    found = [key for key, doc in all_keys().items() if key[-1] == name and not doc.table]
+    return key_text(min(found, key=len)) if found else None
 
 
 def _describe_os_error(error: OSError) -> tuple[int, str]:

@@ -131,9 +131,15 @@ def _differences(a: TestedRun, b: TestedRun) -> str:
     ]
     keys = [key for key in dict.fromkeys([*settings[0], *settings[1]]) if key != "kind"]
     differing = [
-        f"{key} {each[0]} and {each[1]}" for key in keys if len(set(each := [x.get(key) for x in settings])) > 1
+        f"{key} {_shown(each[0])} and {_shown(each[1])}"
+        for key in keys
+        if len(set(each := [x.get(key) for x in settings])) > 1 and None not in each
     ]
     return ", ".join(differing) or "by their hashes"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _scheme(run: TestedRun) -> dict[str, Any]:

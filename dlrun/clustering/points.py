@@ -70,9 +70,11 @@ def load_points(data: DataConfig, *, folder: Path, seed: int) -> Points:
     gaps = np.isnan(values)
     rows = np.arange(len(values), dtype=np.int64)
     if gaps.any() and data.missing == "error":
-        row, column = np.argwhere(gaps)[0]
+        row = int(np.flatnonzero(gaps.any(axis=1))[0])
+        cells = {name: table.column(name, key="data.features")[row] for name in names}
+        name = next(name for name, cell in cells.items() if cell is None or cell != cell)
         raise DataError(
-            f"{table.name}, row {row} (counted from 0): {columns[column]} is missing; "
+            f"{table.where(row, name)}: the value is missing; "
             'data.missing = "mean" fills such cells, "drop" leaves their rows out'
         )
     if data.missing == "drop":

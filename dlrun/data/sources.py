@@ -73,7 +73,8 @@ def _path_of(source: str, folder: Path) -> Path:
     if path.suffix.lower() not in SUFFIXES:
         raise DataError(_unknown(source, path))
     if not path.exists():
-        raise DataError(f"there is no file {path} (data.source = {source!r}, relative to {folder}).")
+        read_from = "" if Path(source).is_absolute() else f" (data.source = {source!r}, relative to {folder})"
+        raise DataError(f"there is no file {path}{read_from}.")
     if not path.is_file():
         raise DataError(f"{path} is not a regular file (data.source = {source!r}).")
     return path
@@ -93,6 +94,8 @@ def _unknown(source: str, path: Path) -> str:
     """The message about a source that is neither a name nor a path with a known ending."""
     if path.is_dir():
         return f"{source} is a folder; data.source must be a .csv, .parquet, .npz or .npy file."
+    if path.is_file():
+        return f"{source}: files that end in {path.suffix or 'nothing'} are not read; save it as {', '.join(SUFFIXES)}."
     found = next((f"{source}{end}" for end in SUFFIXES if Path(f"{path}{end}").is_file()), None)
     hint = (
         f"; did you mean {found!r}?"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterable
 
 from dlrun.errors import DataError
@@ -20,6 +21,9 @@ _UNSUSPICIOUS = 256_000_000  # bytes that any file may unfold to
 _MOST_UNFOLDED = 200  # times its own size that a larger one may
 
 BOOLEANS = frozenset(["true", "false"])
+
+_DECIMAL_COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
+COMMAS = "a decimal comma: dlrun reads numbers with a point, so that it takes this for text; write 1.63 for 1,63"
 
 
 def parse_number(text: str) -> float | None:
@@ -53,6 +57,12 @@ def shorten(names: Iterable[str], limit: int = 12) -> str:
     known = list(names)
     more = f", … ({len(known)} in all)" if len(known) > limit else ""
     return ", ".join(known[:limit]) + more
+
+
+def have_decimal_commas(texts: Iterable[str]) -> bool:
+    """Whether most of these texts are numbers with a comma where dlrun reads a point."""
+    found = [_DECIMAL_COMMA.fullmatch(text) is not None for text in texts]
+    return 2 * sum(found) > len(found)
 
 
 def cut(text: str, limit: int = 60) -> str:

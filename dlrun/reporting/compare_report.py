@@ -28,6 +28,10 @@ def comparison_json(each: Comparison) -> dict[str, Any]:
     }
 
 
+def _with_article(test: str) -> str:
+    return test if "'s " in test else f"the {test}"
+
+
 def comparison_table(comparisons: Sequence[Comparison], *, tested: str) -> Table:
     """A row per pair: both errors, their difference with its interval, and the test."""
     first = comparisons[0]
@@ -36,7 +40,7 @@ def comparison_table(comparisons: Sequence[Comparison], *, tested: str) -> Table
     columns += ["p after Holm"] if several else []
     columns += ["effect size"]
     table = Table(
-        title=f"Comparison by the {first.difference.test}, {tested}",
+        title=f"Comparison by {_with_article(first.difference.test)}, {tested}",
         columns=[*columns[:2], *(Column(each, "right") for each in columns[2:])],
     )
     for each in comparisons:

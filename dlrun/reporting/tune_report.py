@@ -120,7 +120,7 @@ def _box(bounds: Sequence[Any]) -> str:
 def verdict(summary: Mapping[str, Any]) -> list[str]:
     """Sentences below the tables: how far to trust the best score, what was lost or saved, what to look at."""
     lines = [*_trust(summary), *_nested(summary), *_halving(summary), *_losses(summary)]
-    lines += [warning[:1].upper() + warning[1:] + "." for warning in summary["warnings"]]
+    lines += [f"Warning: {warning}." for warning in summary["warnings"]]
     stacks = summary["stacks"]
     if stacks["count"]:
         lines.append(

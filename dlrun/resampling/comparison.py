@@ -134,6 +134,9 @@ def compare(a: RunLosses, b: RunLosses, *, confidence: float = 0.95) -> Comparis
         mean_a, mean_b = (float(e.mean()) if len(kept) else float("nan") for e in (e_a, e_b))
         ratio = float((sizes[kept] / a.n_train[kept]).mean()) if len(kept) else inf
         difference = corrected_t(e_a - e_b, test_to_train=ratio, confidence=confidence)
+        if a.task == "classification" and difference.ci_low is not None and difference.ci_high is not None:
+            # no two shares differ by more than 1
+            difference = replace(difference, ci_low=max(-1.0, difference.ci_low), ci_high=min(1.0, difference.ci_high))
     return Comparison(
         name_a=a.name,
         name_b=b.name,

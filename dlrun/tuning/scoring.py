@@ -96,7 +96,12 @@ class Scoring:
                 return single(Resample(repeat=0, fold=0, train=split.train, test=split.dev), len(data))
             pool = np.sort(np.concatenate([split.train, split.dev]))
         inner = k_fold(
-            len(pool), folds=self.folds, seed=e.seed, strata=_at(strata, pool), groups=_at(data.groups, pool)
+            len(pool),
+            folds=self.folds,
+            seed=e.seed,
+            strata=_at(strata, pool),
+            groups=_at(data.groups, pool),
+            names=data.classes or None,
         )
         return _within(inner, pool)
 
@@ -118,7 +123,7 @@ def outer_resamples(problem: Problem, folds: int) -> Resamples:
     """The outer folds: all rows dealt as `dlrun crossval` deals them."""
     data, e = problem.dataset, problem.experiment
     strata = strata_of(data) if e.data.split.stratify else None
-    return k_fold(len(data), folds=folds, seed=e.seed, strata=strata, groups=data.groups)
+    return k_fold(len(data), folds=folds, seed=e.seed, strata=strata, groups=data.groups, names=data.classes or None)
 
 
 def single(resample: Resample, rows: int) -> Resamples:

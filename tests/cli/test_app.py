@@ -263,3 +263,12 @@ def test_every_built_command_is_listed() -> None:
     frame = {"__init__", "app", "commands", "failures", "options", "signals"}
     built = {n for n in files - frame if hasattr(importlib.import_module(f"dlrun.cli.{n}"), "command")}
     assert built == set(commands.COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [(("train", "iris", "--epochs", "5"), "training.epochs"), (("tune", "--batch-size=5"), "training.batch_size")],
+)
+def test_a_key_given_as_an_option(arguments: tuple[str, ...], key: str, dlrun: Any) -> None:
+    assert f"it is a key of the experiment: --set {key}=" in dlrun(*arguments).stderr
+    assert "key of the experiment" not in dlrun("show", "--sed", "1").stderr

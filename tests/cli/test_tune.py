@@ -275,3 +275,13 @@ def test_an_interrupted_search_says_how_to_go_on(dlrun: Any, monkeypatch: pytest
     result = dlrun("tune", "small.toml", "--trials", "4", "--jobs", "1", "--out", "out", "--quiet")  # also then
     assert result.status == 130
     assert "go on with: dlrun tune --resume --out out" in result.stderr
+
+
+def test_warnings_name_classes_and_keys_as_they_are(dlrun: Any, here: Path) -> None:
+    lines = ["a,b,y", *(f"{i},{i * i % 7},{'rotor' if i > 56 else 'yes' if i % 3 else 'no'}" for i in range(60))]
+    Path("table.csv").write_text("\n".join(lines) + "\n")
+    result = dlrun(
+        "tune", "--data", "table.csv", "--target", "y", "--folds", "5", "--trials", "2", "--set", "training.epochs=1"
+    )
+    assert result.status == 0, result.stderr
+    assert "Warning: class or bin 'rotor' has" in result.stdout

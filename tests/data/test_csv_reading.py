@@ -226,3 +226,28 @@ def test_the_quick_reader_declines_what_it_cannot_vouch_for(tmp_path: Path) -> N
     ]:
         path.write_text(content)
         assert read_plain_csv(path, name="t", as_text=()) is None, re.escape(content[:20])
+
+
+@pytest.mark.parametrize("line", ["train", "train --set task=regression", "smooth", "train --target b"])
+def test_decimal_commas_are_called_so(line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from dlrun.cli.app import run
+
+    table = tmp_path / "orders.csv"
+    table.write_text("total,b\n" + "".join(f'"1.{i:03},{i}",{i % 2}\n' for i in range(100, 190)))
+    command, *more = line.split()
+    target = [] if command == "smooth" or "--target" in more else ["--target", "total"]
+    data = [str(table), "--column", "total", "--beta", "0.5"] if command == "smooth" else ["--data", str(table)]
+    assert run([command, *data, *target, *more]) == 2
+    said = capsys.readouterr().err
+    assert "column 'total'" in said
+    assert "decimal comma" in said
+
+
+def test_a_file_of_another_format_and_one_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from dlrun.cli.app import run
+
+    (tmp_path / "table.xlsx").write_bytes(b"PK")
+    assert run(["train", "--data", str(tmp_path / "table.xlsx"), "--target", "y"]) == 2
+    assert "table.xlsx: files that end in .xlsx are not read; save it as .csv" in capsys.readouterr().err
+    assert run(["train", "--data", str(tmp_path / "none.csv"), "--target", "y"]) == 2
+    assert capsys.readouterr().err == f"dlrun: there is no file {tmp_path / 'none.csv'}.\n"

@@ -196,3 +196,16 @@ def test_several_runs_are_corrected_after_holm() -> None:
     assert [p.p_adjusted for p in pairs] == holm([p.difference.p_value for p in pairs])
     assert "corrected after Holm" in pairs[0].verdict
     assert compare_all(runs[:2])[0].p_adjusted is None
+
+
+def test_no_interval_of_a_difference_of_shares_reaches_beyond_1() -> None:
+    rng = np.random.default_rng(5)
+    a, b = [rng.random((3, 9)) < share for share in (0.02, 0.9)]
+    a[0], b[0] = False, False  # one fold in which both are right widens the interval
+    result = compare(run("A", a), run("B", b)).difference
+    assert result.ci_low == -1.0
+    assert result.ci_high is not None
+    assert -1 <= result.value <= result.ci_high <= 1
+    free = compare(run("A", a, task="regression"), run("B", b, task="regression")).difference
+    assert free.ci_low is not None
+    assert free.ci_low < -1
