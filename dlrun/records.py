@@ -79,3 +79,13 @@ class ReplicaResult:
     statistics: npt.NDArray[np.generic]
     reason: str = ""
     tensors: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+
+
+def counted(number: int, noun: str) -> str:
+    """1 row, 2 rows."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def four_digits(value: float) -> str:
+    """A figure as people are told it: four significant digits, and an exponent only for the very large and small."""
+    return f"{float(f'{value:.4g}'):.6g}"

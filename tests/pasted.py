@@ -10,7 +10,7 @@ from pathlib import Path
 DOCS = Path(__file__).parents[1] / "docs"
 LEFT_OUT = "…"  # a pasted line that stands for any number of lines
 _TIME = re.compile(r"\d+(\.\d+)? (s|ms)\b")
-_NUMBER = re.compile(r"[-+−]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|\binf\b|\bnan\b")
+_NUMBER = re.compile(r"[-+−]?(\d+(\.\d+)?|\.\d+)(e[-+]?\d+)?|\binf\b|\bnan\b")
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,7 @@ def _report(
     """Files, table and status."""
     from dlrun.config import to_toml
     from dlrun.diagnosis.preflight import failure
+    from dlrun.records import counted
     from dlrun.reporting.gradcheck_report import (
         check_json,
         check_table,
@@ -210,7 +211,7 @@ def _report(
     when = f"after {facts['after_epochs']} epochs" if facts["after_epochs"] else "at the initial weights"
     title = f"Gradient check of {experiment.name}, {when}, on {facts['rows']} row{'s'[: facts['rows'] != 1]}"
     table = check_table(check, title=title + (", masks held fixed" if facts["dropout"] == "fixed" else ""))
-    table.footnotes.append(f"{check.size} parameters, {facts['seconds']:.2f} s. Files: {folder.path}")
+    table.footnotes.append(f"{counted(check.size, 'parameter')}, {facts['seconds']:.2f} s. Files: {folder.path}")
     tables = [table, *([sweep_table(sweep)] if sweep is not None else [])]
     output.result({**summary, "folder": str(folder.path)}, *tables, in_files=True)
     if not check.passed:

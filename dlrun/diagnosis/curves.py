@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlrun.errors import RunError
+from dlrun.records import four_digits
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -95,7 +96,7 @@ def _overshoot(curve: Curve) -> Finding | None:
     high = max(float(np.median(cost[: len(cost) // 2 + 1])), 0.0)
     jumps = int(((cost[1:] >= JUMP * np.maximum(cost[:-1], 0)) & (cost[1:] >= high) & (cost[1:] > 0)).sum())
     if cost[-1] > 1.05 * cost[0] and rises > falls:
-        how = f"ends above its first value ({cost[0]:.4g} to {cost[-1]:.4g})"
+        how = f"ends above its first value ({four_digits(cost[0])} to {four_digits(cost[-1])})"
     elif jumps >= max(2, JUMP_SHARE * len(cost)):
         how = f"rises to {JUMP:.0f} times its value or more in {jumps} of {len(change)} epochs"
     elif (change > 0).mean() >= RISING_SHARE and rises >= WOBBLE * falls and restless:
@@ -114,7 +115,8 @@ def _nothing_learned(cost: FloatArray) -> Finding | None:
         return None
     return Finding(
         "flat",
-        f"The training cost stays at {cost[-1]:.4g} from the first epoch on: it is at its lowest already, on a "
+        f"The training cost stays at {four_digits(cost[-1])} from the first epoch on: it is at its lowest already, "
+        "on a "
         "plateau, or the learning rate is far too small (or too large).",
     )
 
@@ -138,7 +140,8 @@ def _plateau(cost: FloatArray) -> Finding | None:
     length, start = best
     return Finding(
         "plateau",
-        f"The training cost lay on a plateau of about {cost[start]:.4g} from epoch {start + 1} to {start + length + 1} "
+        f"The training cost lay on a plateau of about {four_digits(cost[start])} "
+        f"from epoch {start + 1} to {start + length + 1} "
         "before it went on falling: another initialization, optimizer (adam) or learning rate may shorten that.",
     )
 
@@ -154,7 +157,8 @@ def _unfinished(cost: FloatArray, *, overshoots: bool) -> Finding | None:
         return None
     return Finding(
         "unfinished",
-        f"The training cost still falls (from {before:.4g} to {last:.4g} over the last {tenth} epochs): "
+        f"The training cost still falls (from {four_digits(before)} to {four_digits(last)} "
+        f"over the last {tenth} epochs): "
         "it has not converged; train longer.",
     )
 
@@ -167,6 +171,7 @@ def _rises_again(dev: FloatArray) -> Finding | None:
         return None
     return Finding(
         "overfits",
-        f"The dev cost was lowest after epoch {lowest + 1} ({dev[lowest]:.4g}) and has risen to {dev[-1]:.4g}: "
+        f"The dev cost was lowest after epoch {lowest + 1} ({four_digits(dev[lowest])}) "
+        f"and has risen to {four_digits(dev[-1])}: "
         "early stopping would keep the better weights.",
     )

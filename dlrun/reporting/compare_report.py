@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from dlrun.reporting.tables import Column, Table
-from dlrun.reporting.train_report import ERROR_NAMES, shown
+from dlrun.reporting.train_report import ERROR_NAMES, figure, shown
 from dlrun.resampling.comparison import Comparison
 
 
@@ -45,7 +45,7 @@ def comparison_table(comparisons: Sequence[Comparison], *, tested: str) -> Table
     )
     for each in comparisons:
         d = each.difference
-        between = None if d.ci_low is None or d.ci_high is None else f"{shown(d.ci_low):g} to {shown(d.ci_high):g}"
+        between = None if d.ci_low is None or d.ci_high is None else f"{figure(d.ci_low)} to {figure(d.ci_high)}"
         cells = [each.name_a, each.name_b, shown(each.error_a), shown(each.error_b), shown(d.value), between]
         cells += [shown(d.p_value)] + ([shown(each.p_adjusted)] if several else [])
         table.add(*cells, shown(d.effect_size))

@@ -13,6 +13,7 @@ from dlrun.diagnosis.layers import LayerReport
 from dlrun.diagnosis.learning_curve import LearningCurve
 from dlrun.diagnosis.recipe import Step
 from dlrun.diagnosis.two_sample import TwoSample
+from dlrun.records import four_digits
 from dlrun.reporting.run_folder import RunFolder
 from dlrun.reporting.tables import Column, Table
 
@@ -93,7 +94,7 @@ def _points(value: float, points: bool) -> str:
 
 
 def _shown(value: float, *, percent: bool) -> str:
-    return f"{100 * value:.1f} %" if percent else f"{value:.4g}"
+    return f"{100 * value:.1f} %" if percent else four_digits(value)
 
 
 def steps_table(steps: Sequence[Step]) -> Table:
@@ -169,7 +170,7 @@ def curve_table(curve: LearningCurve, task: str) -> Table:
         )
         if high <= 0:
             said = "more rows of this kind are not likely to help"
-        shown = [_points(value, percent) if percent else f"{value:.4g}" for value in (fall, low, high)]
+        shown = [_points(value, percent) if percent else four_digits(value) for value in (fall, low, high)]
         last = curve.sizes[-1].rows
         table.footnotes.append(
             f"From {half} to {last} rows the {curve.judged_on} {name} fell by {shown[0]}"

@@ -18,7 +18,7 @@ from dlrun.reporting.report_figures import comparison_table, headline, warnings_
 from dlrun.reporting.report_html import Markup, escaped, facts, html_table, inline_picture, isolated, tag
 from dlrun.reporting.report_style import CSS
 from dlrun.reporting.report_tables import figures_tables
-from dlrun.reporting.train_report import shown
+from dlrun.reporting.train_report import figure
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 SCALE = 0.8  # pictures are smaller here than in files, and their letters must be legible on a phone
@@ -100,8 +100,8 @@ def _facts(source: Source) -> list[tuple[str, Any]]:
     top = headline(source)
     error = None
     if top.error is not None:
-        error = f"{shown(top.error)} ({top.measured})"
-    baseline = None if top.baseline is None else f"{shown(top.baseline)} ({top.baseline_kind})"
+        error = f"{figure(top.error)} ({top.measured})"
+    baseline = None if top.baseline is None else f"{figure(top.baseline)} ({top.baseline_kind})"
     threads = summary.get("threads")
     device = summary.get("device")
     return [

@@ -8,7 +8,7 @@ from typing import Any
 
 from dlrun.reporting.plots.source import Source
 from dlrun.reporting.tables import Column, Table
-from dlrun.reporting.train_report import ERROR_NAMES, PARTS, shown
+from dlrun.reporting.train_report import ERROR_NAMES, PARTS, figure, shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ def warnings_of(source: Source) -> list[str]:
     if not beaten and summary.get("model") != top.baseline_kind:
         found.append(
             f"The model does not beat the {top.baseline_kind} baseline: "
-            f"{shown(top.error)} against {shown(top.baseline)} ({top.measured})."
+            f"{figure(top.error)} against {figure(top.baseline)} ({top.measured})."
         )
     return list(dict.fromkeys(found))
 
@@ -139,4 +139,4 @@ def number(value: Any) -> float | None:
 
 def between(low: float | None, high: float | None) -> str | None:
     """An interval as tables show it."""
-    return None if low is None or high is None else f"{shown(low):g} to {shown(high):g}"
+    return None if low is None or high is None else f"{figure(low)} to {figure(high)}"

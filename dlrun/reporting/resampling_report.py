@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.reporting.tables import Column, Table
-from dlrun.reporting.train_report import ERROR_NAMES, shown
+from dlrun.reporting.train_report import ERROR_NAMES, figure, shown
 from dlrun.resampling.outcome import FoldFigures
 from dlrun.resampling.plan import RunPlan
 
@@ -93,8 +93,8 @@ def bootstrap_table(summary: Mapping[str, Any], folder: Path) -> Table:
         table.add(label, shown(each["value"]), *between, shown(other["value"]))
     if summary["estimates"]:
         table.footnotes.append(
-            f"Without any relation of target and prediction the error would be {shown(summary['no_information'])}; "
-            f"relative overfitting rate {shown(summary['overfitting_rate'])}."
+            f"Without any relation of target and prediction the error would be {figure(summary['no_information'])}; "
+            f"relative overfitting rate {figure(summary['overfitting_rate'])}."
         )
         table.footnotes.append(
             f"A sample draws {100 * summary['drawn_share']:.1f} % of the rows; the rest tests it, out of bag."
@@ -137,8 +137,8 @@ def _verdict(summary: Mapping[str, Any]) -> list[str]:
         return []
     name = ERROR_NAMES[summary["task"]]
     return [
-        f"The model does not beat the {baseline['kind']} baseline {where}: {name} {shown(both[0])} against "
-        f"{shown(both[1])}."
+        f"The model does not beat the {baseline['kind']} baseline {where}: {name} {figure(both[0])} against "
+        f"{figure(both[1])}."
     ]
 
 
@@ -164,7 +164,7 @@ def _models(count: int) -> str:
 
 
 def _between(low: float | None, high: float | None) -> str | None:
-    return None if low is None or high is None else f"{shown(low):g} to {shown(high):g}"
+    return None if low is None or high is None else f"{figure(low)} to {figure(high)}"
 
 
 def _bytes(count: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dlrun.records import Figures
+from dlrun.records import Figures, counted, four_digits
 from dlrun.reporting.tables import Column, Table
 
 ERROR_NAMES = {"classification": "error", "regression": "RMSE"}
@@ -54,7 +54,7 @@ def verdict(kind: str, task: str, figures: Mapping[str, Any], baseline: Mapping[
     where = f"the {part} part" if part in PARTS else "this table"
     return [
         f"The model does not beat the {baseline['kind']} baseline on {where}: "
-        f"{ERROR_NAMES[task]} {shown(model)} against {shown(other)}."
+        f"{ERROR_NAMES[task]} {figure(model)} against {figure(other)}."
     ]
 
 
@@ -63,7 +63,7 @@ def _effort(summary: Mapping[str, Any]) -> list[str]:
     if summary["model"] != "network":
         return [f"{summary['model']} is a baseline: nothing was trained. {_time(summary)}"]
     epochs, best = summary["epochs"], summary["best_epoch"]
-    trained = f"{epochs} epoch{'' if epochs == 1 else 's'} ({summary['steps']} updates)"
+    trained = f"{counted(epochs, 'epoch')} ({counted(summary['steps'], 'update')})"
     if summary["status"] == "stopped":
         trained += ", stopped early"
     elif summary["status"] == "settled":
@@ -72,7 +72,7 @@ def _effort(summary: Mapping[str, Any]) -> list[str]:
         trained += f"; the weights are those of epoch {best}"
     if not epochs:
         trained = "0 epochs: these are the initial weights"
-    return [f"{trained}.", f"{summary['parameters']} parameters, {_time(summary)}"]
+    return [f"{trained}.", f"{counted(summary['parameters'], 'parameter')}, {_time(summary)}"]
 
 
 def _weights(summary: Mapping[str, Any]) -> list[str]:
@@ -93,10 +93,15 @@ def _numbers(values: Any) -> str:
 
 
 def _time(summary: Mapping[str, Any]) -> str:
-    threads = f", {summary['threads']} thread{'' if summary['threads'] == 1 else 's'}"
+    threads = f", {counted(summary['threads'], 'thread')}"
     return f"{summary['seconds']:.2f} s on the {summary['device']}{threads if summary['device'] == 'cpu' else ''}."
 
 
 def shown(value: float | None) -> float | None:
     """A figure as tables show it: four significant digits."""
     return None if value is None else float(f"{value:.4g}")
+
+
+def figure(value: float | None) -> str:
+    """The same in a sentence: 39030, where Python would write 39030.0."""
+    return "-" if value is None else four_digits(value)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.config.keys import value_text
+from dlrun.records import counted
 from dlrun.reporting.tables import Column, Table
-from dlrun.reporting.train_report import ERROR_NAMES, shown
+from dlrun.reporting.train_report import ERROR_NAMES, figure, shown
 from dlrun.tuning.trials import Trial
 
 TOP = 10
@@ -136,23 +137,24 @@ def _trust(summary: Mapping[str, Any]) -> list[str]:
         return []
     baseline = summary["baseline"]
     lines = [
-        f"The best: trial {best['trial']}, {error} {shown(best['score'])}; "
-        f"the {baseline['kind']} baseline has {shown(baseline['error'])}."
+        f"The best: trial {best['trial']}, {error} {figure(best['score'])}; "
+        f"the {baseline['kind']} baseline has {figure(baseline['error'])}."
     ]
     if best["score"] >= baseline["error"]:
         lines.append("No trial beats the baseline.")
     chosen = f"The best score was chosen among {summary['trials']} trials on the rows that it is measured on"
     if summary["optimism"] is not None:
         lines.append(
-            f"{chosen}, and flatters: about {shown(summary['optimism']['bias'])} has to be added, "
-            f"which gives {shown(summary['optimism']['corrected'])} (Tibshirani and Tibshirani's correction)."
+            f"{chosen}, and flatters: about {figure(summary['optimism']['bias'])} has to be added, "
+            f"which gives {figure(summary['optimism']['corrected'])} (Tibshirani and Tibshirani's correction)."
         )
     elif summary["nested"] is None:
         lines.append(f"{chosen}, and flatters.")
     if summary["test"] is not None:
         test = summary["test"]
         lines.append(
-            f"On the {test['rows']} test rows, which the search never saw, the best has {error} {shown(test['error'])}."
+            f"On the {counted(test['rows'], 'test row')}, which the search never saw, the best has {error} "
+            f"{figure(test['error'])}."
         )
     elif summary["nested"] is None:
         lines.append("There is no test part that could say how good it is; --outer-folds 5 estimates that.")
@@ -166,11 +168,11 @@ def _nested(summary: Mapping[str, Any]) -> list[str]:
     e = nested["error"]
     between = ""
     if e["ci_low"] is not None:
-        between = f", 95 % interval {shown(e['ci_low'])} to {shown(e['ci_high'])}"
+        between = f", 95 % interval {figure(e['ci_low'])} to {figure(e['ci_high'])}"
     return [
-        f"Nested: a model tuned like this errs {shown(e['mean'])} on rows that its search did not see "
-        f"({nested['folds']} outer folds{between}); the searches' own best scores were {shown(nested['inner'])} "
-        f"on average (optimism {shown(nested['optimism'])})."
+        f"Nested: a model tuned like this errs {figure(e['mean'])} on rows that its search did not see "
+        f"({nested['folds']} outer folds{between}); the searches' own best scores were {figure(nested['inner'])} "
+        f"on average (optimism {figure(nested['optimism'])})."
     ]
 
 

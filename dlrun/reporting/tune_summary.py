@@ -11,7 +11,7 @@ import numpy as np
 from dlrun.config import with_values
 from dlrun.records import Figures
 from dlrun.reporting.summary import common_summary
-from dlrun.reporting.train_report import BASELINES, ERROR_NAMES, shown
+from dlrun.reporting.train_report import BASELINES, ERROR_NAMES, figure
 from dlrun.reporting.tune_report import TOP, cell, trial_json
 from dlrun.resampling.resamples import split_hash
 from dlrun.training.problem import Problem
@@ -92,7 +92,7 @@ def best_heading(summary: Mapping[str, Any]) -> str:
     by = "dev" if scored["scheme"] == "holdout" else f"{scored['folds']}-fold"
     return (
         f"# The best of {summary['trials']} trials of `dlrun tune` ({summary['sampler']}): trial {best['trial']}, "
-        f"{by} {ERROR_NAMES[summary['task']]} {shown(best['score'])}."
+        f"{by} {ERROR_NAMES[summary['task']]} {figure(best['score'])}."
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlrun.errors import RunError
+from dlrun.records import four_digits
 from dlrun.resampling.difference_tests import (
     Difference,
     corrected_t,
@@ -98,7 +99,7 @@ class Comparison:
         )
 
     def _number(self, error: float) -> str:
-        return f"{100 * error:.2f} %" if self.task == "classification" else f"{error:.4g}"
+        return f"{100 * error:.2f} %" if self.task == "classification" else four_digits(error)
 
     def _gap(self, value: float) -> str:
         return f"{100 * value:+.2f} points" if self.task == "classification" else f"{value:+.4g}"

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlrun.errors import ConfigError, DataError
+from dlrun.records import counted
 from dlrun.resampling.assignment import (
     IntArray,
     codes_of,
@@ -184,7 +185,8 @@ def bootstrap(
     lonely = int(sum(len(units) == 1 for units in members)) if len(members) > 1 else 0
     if lonely:
         warnings.append(
-            f"{lonely} strata have a single member, which is drawn into every sample and is never out of bag"
+            f"{lonely} {'stratum has' if lonely == 1 else 'strata have'} a single member, which is drawn into every "
+            "sample and is never out of bag"
         )
     # n!/nⁿ, the chance of an empty test part, is below 1e-12 from 31 rows on: only there is counting worth it
     empty = sum(bool((counts(index) > 0).all()) for index in range(samples)) if len(unit_stratum) <= 30 else 0
@@ -219,7 +221,8 @@ def _untrained_strata(
         tested = np.bincount(stratum[draw(repeat)], minlength=len(totals))
         without += np.stack([tested == totals, tested == 0])
     return [
-        f"class or bin {names[code]} ({totals[code]} rows) has no row to {part} on in {times} of {repeats} repeats"
+        f"class or bin {names[code]} ({counted(int(totals[code]), 'row')}) has no row to {part} on "
+        f"in {times} of {repeats} repeats"
         for part, row in zip(("train", "test"), without, strict=True)
         for code, times in enumerate(row)
         if times

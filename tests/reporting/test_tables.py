@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dlrun.records import counted
 from dlrun.reporting.tables import Column, Table, cell_text, render_plain, render_rich
 from dlrun.reporting.text import display_width, neutralize
+from dlrun.reporting.train_report import figure
 
 
 def example() -> Table:
@@ -126,3 +128,16 @@ def test_warnings_are_not_dimmed() -> None:
     Console(file=stream, force_terminal=True, color_system="standard", width=80).print(render_rich(table))
     assert "\x1b[33mWarning: look" in stream.getvalue()
     assert "\x1b[2mby the way" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(39030.0, "39030"), (0.0, "0"), (1.0, "1"), (16453.7, "16450"), (1e-7, "1e-07"), (0.093956, "0.09396")],
+)
+def test_figures_in_sentences(value: float, text: str) -> None:
+    assert figure(value) == text
+    assert figure(None) == "-"
+
+
+def test_one_is_no_plural() -> None:
+    assert [counted(number, "row") for number in (0, 1, 2)] == ["0 rows", "1 row", "2 rows"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlrun.errors import RunError
+from dlrun.records import four_digits
 from dlrun.reporting.plots.answers import answers_of
 from dlrun.reporting.plots.confusion import has_classes
 from dlrun.reporting.plots.kinds import Options
@@ -37,7 +38,7 @@ def draw(figure: Figure, sources: Sequence[Source], options: Options) -> None:
         target, answer = found.target, found.answers[:, 0]
         error = float(np.sqrt(((target - answer) ** 2).mean()))
         rows = list(evenly(len(target), MOST_POINTS))
-        name = f"{source.name if len(sources) > 1 else found.rows}: root mean squared error {error:.4g}"
+        name = f"{source.name if len(sources) > 1 else found.rows}: root mean squared error {four_digits(error)}"
         axes.plot(
             target[rows], answer[rows], marker(index), color=colour(index), ms=4, alpha=0.7, mew=0, label=name, ls=""
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.errors import RunError
+from dlrun.records import four_digits
 from dlrun.reporting.plots.curves import error_label
 from dlrun.reporting.plots.kinds import Options
 from dlrun.reporting.plots.source import Source
@@ -120,7 +121,7 @@ def draw_bootstrap(figure: Figure, sources: Sequence[Source], options: Options) 
         value, low, high = _estimate(estimates[key])
         if value is None:
             continue
-        axes.axvline(value, color=shade, ls=style, lw=1.8, label=f"{name}: {value:.4g}")
+        axes.axvline(value, color=shade, ls=style, lw=1.8, label=f"{name}: {four_digits(value)}")
         ends = None if low is None or high is None else [[max(value - low, 0)], [max(high - value, 0)]]
         below.errorbar([value], [row], xerr=ends, fmt="o", ms=5, color=shade, capsize=3, lw=1.4)
     below.set_yticks(range(len(told)), [name for _, name, _, _ in told])

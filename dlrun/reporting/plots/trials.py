@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlrun.errors import RunError
+from dlrun.records import four_digits
 from dlrun.reporting.plots.curves import error_label
 from dlrun.reporting.plots.key_scale import KeyScale, as_cell, key_scales
 from dlrun.reporting.plots.kinds import Options
@@ -89,7 +90,7 @@ def draw(figure: Figure, sources: Sequence[Source], options: Options) -> None:
             axes.plot(range(last + 1), heights[trial], color=map_(shade(found.score[trial])), lw=1.0, alpha=0.75)
         else:
             axes.plot(range(last), heights[trial, :last], color=FAINT, lw=0.6, ls=":")
-    axes.plot(range(last + 1), heights[found.best], color=VERMILLION, lw=2.4, label=f"best: {low:.4g}")
+    axes.plot(range(last + 1), heights[found.best], color=VERMILLION, lw=2.4, label=f"best: {four_digits(low)}")
     if not finite.all():
         axes.plot([], [], color=FAINT, lw=0.8, ls=":", label=f"{int((~finite).sum())} not finished")
     for place, scale in enumerate(found.scales):
