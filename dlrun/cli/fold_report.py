@@ -36,6 +36,6 @@ def finish_folds(prepared: Prepared, folder: RunFolder) -> Finished:
         figures["status"], refusal = "diverged", f"{error}; the first: {run.divisions[0].result.reason}"
     else:
         figures |= {"error": model.summary(), "interval": model.interval}
-        figures["baseline"]["error"] = baseline.summary()
+        figures["baseline"] |= {"error": baseline.summary(), "interval": baseline.interval}
         warnings += model.warnings
     return Finished(figures, warnings, lambda summary, path: folds_tables(summary, folds, path), refusal)

@@ -47,13 +47,16 @@ def folds_tables(summary: Mapping[str, Any], folds: Sequence[FoldFigures], folde
         tables[0].title = title
     if error is not None:
         several = len(folds) > 1
-        rows = {"mean of the folds" if several else "of the test part": "mean"}
+        parts = "repeats" if summary["command"] == "holdout" else "folds"
+        rows = {f"mean of the {parts}" if several else "of the test part": "mean"}
         rows |= {"standard deviation": "std", "pooled over predictions": "pooled"} if several else {}
         for label, key in rows.items():
             table.add(label, shown(error[key]), shown(baseline["error"][key]))
         between = [_between(each["ci_low"], each["ci_high"]) for each in (error, baseline["error"])]
         table.add(f"{100 * summary['confidence']:g} % interval", *between)
-        table.footnotes.append(f"Interval: {summary['interval']}.")
+        other = baseline.get("interval", summary["interval"])
+        differs = f"; of the {baseline['kind']}: {other}" if other != summary["interval"] else ""
+        table.footnotes.append(f"Interval: {summary['interval']}{differs}.")
     table.footnotes += [*_verdict(summary), *_remarks(summary), f"Files: {folder}"]
     return [*tables, table]
 

@@ -140,7 +140,8 @@ def estimate_error(
     pooled = error_of(pooled_losses, task=task)
     values, k = errors[good], len(kept)
     one_row_each = bool((sizes == 1).all())
-    std = float(values.std(ddof=1)) if k > 1 else None
+    same = bool((values == values[0]).all())
+    std = (0.0 if same else float(values.std(ddof=1))) if k > 1 else None
     mean = pooled if one_row_each else float(values.mean())
     by_rows = repeats == 1 and (one_row_each or len(losses) == 1)
     if by_rows:
@@ -148,7 +149,7 @@ def estimate_error(
         how = "Wilson, over rows" if task == "classification" else "t over squared errors of rows, delta method"
     elif std is None:
         interval, how = NO_INTERVAL, "none: a single fold is left"
-    elif task == "classification" and bool((values == values[0]).all()):
+    elif task == "classification" and same:
         rows = max(1, round(float(sizes.sum()) / repeats))
         interval, how = (
             wilson(mean, rows, confidence),

@@ -357,3 +357,14 @@ def test_a_signal_ends_the_processes_too(here: Path, number: int, status: int, w
 def children_of(process: int) -> set[str]:
     path = Path(f"/proc/{process}/task/{process}/children")
     return set(path.read_text().split()) if path.exists() else set()
+
+
+def test_each_column_has_its_own_interval(here: Path, dlrun: Any) -> None:
+    """All folds of iris have a third of each class, so that the majority errs alike in all."""
+    result = dlrun("crossval", "iris", "--folds", "5", "--set", "training.epochs=2", "--out", "run")
+    told = json.loads((here / "run" / "summary.json").read_text())
+    assert told["baseline"]["error"]["std"] == 0
+    assert told["baseline"]["interval"].startswith("Wilson")
+    assert f"Interval: t over folds, variance s²/k; of the majority: {told['baseline']['interval']}." in result.stdout
+    again = dlrun("holdout", "iris", "--repeats", "3", "--set", "training.epochs=2")
+    assert "mean of the repeats" in again.stdout
