@@ -28,7 +28,7 @@ test: $(INSTALLED_DEV) ## Install what the tests need, and run them
 
 # Fuzzers, kills, full disks and simultaneous starts with the counts that docs/reliability.md names: half an hour.
 soak: $(INSTALLED_DEV) ## The tests of reliability with their long counts, and the figures in the pages
-	DLRUN_SOAK=1 DLRUN_KILLS=100 $(BIN)/python -m pytest tests/reliability tests/test_pasted_outputs.py
+	DLRUN_SOAK=1 $(BIN)/python -m pytest tests/reliability tests/test_pasted_outputs.py
 
 check: lint types package $(INSTALLED_DEV) ## Style, types, packaging, and the tests with their coverage
 	$(BIN)/python -m pytest --cov --cov-report=term

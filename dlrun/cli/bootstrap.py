@@ -77,7 +77,7 @@ def command(
         "bootstrap",
         divide,
         options={"kind": "bootstrap", "samples": samples},
-        arguments=["--samples", str(samples), "--confidence", repr(confidence)],
+        arguments=["--samples", str(samples)],
         loading={"experiment": experiment, "overrides": set_ or [], "seed": seed, "data": data, "target": target},
         stratify=stratify,
         confidence=confidence,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from dlrun.errors import ConfigError, RunError
@@ -9,6 +10,8 @@ from dlrun.errors import ConfigError, RunError
 if TYPE_CHECKING:
     from dlrun.backend import Backend
     from dlrun.cli.stored_run import StoredRun
+    from dlrun.data.dataset import Dataset
+    from dlrun.data.preprocessing import Preprocessing
     from dlrun.training.problem import Problem
     from dlrun.training.run import TrainRun
 
@@ -46,7 +49,31 @@ def _check_fit(problem: Problem, stored: StoredRun, changed: str) -> None:
     kind = problem.experiment.model.kind
     if (prepared.encoding, prepared.classes) == (dataset.encoding, dataset.classes) and kind == stored.model.kind:
         return
-    why = changed or "config.toml and model.safetensors are not of the same run"
+    if not changed:
+        raise RunError(f"{stored.folder}: config.toml and model.safetensors are not of the same run")
+    source, what = problem.experiment.data.source, _first_difference(prepared, dataset)
     raise RunError(
-        f"{stored.folder}: the model does not fit its data, whose columns, categories or classes are others: {why}"
+        f"{stored.folder}: its data ({source}) has changed since the training, and no longer fits the model: {what}; "
+        "--data FILE measures the model on a table of the same columns"
     )
+
+
+def _first_difference(prepared: Preprocessing, dataset: Dataset) -> str:
+    """What the model knows and the data has not, or the other way round."""
+    before, now = ({each.name: each for each in encoding} for encoding in (prepared.encoding, dataset.encoding))
+    for name in [*before, *now]:
+        if name not in now:
+            return f"there is no column {name!r} any more"
+        if name not in before:
+            return f"there was no column {name!r}"
+        if before[name].kind != now[name].kind:
+            return f"column {name!r} was {before[name].kind} and is {now[name].kind}"
+        if other := set(before[name].categories) ^ set(now[name].categories):
+            return f"column {name!r} {_gained_or_lost(min(other), now[name].categories)}"
+    if other := set(prepared.classes) ^ set(dataset.classes):
+        return f"the target {_gained_or_lost(min(other), dataset.classes)}"
+    return "its columns stand in another order"
+
+
+def _gained_or_lost(value: str, now: Collection[str]) -> str:
+    return f"{'now has' if value in now else 'no longer has'} {value!r}"

@@ -61,6 +61,7 @@ class Prepared:
     out: Path | None
     overwrite: bool
     resume: bool
+    named: list[str]  # what names the experiment beside --resume, where it must be named
     training_seconds: float = field(default=0.0)
 
 
@@ -99,6 +100,7 @@ def prepare(
 ) -> Prepared:
     """Load the experiment and its data, and divide the rows: `splitter(data, seed, strata)`."""
     from dlrun.backend import select_backend
+    from dlrun.cli.resuming import Request
     from dlrun.config import load_experiment
     from dlrun.data.dataset import load_dataset
     from dlrun.data.splits import strata_of
@@ -107,6 +109,7 @@ def prepare(
     from dlrun.training.problem import Problem
 
     check_confidence(confidence)
+    asked = Request(**loading)
     if resume:
         loading = _stored(loading, out)
     if stratify is not None:  # into the experiment, so that config.toml holds it
@@ -124,7 +127,9 @@ def prepare(
     resamples = splitter(data, experiment.seed, strata_of(data) if stratified else None)
     run = ResamplingRun(problem, select_backend(device), resamples, everything=everything, jobs=jobs)  # type: ignore[arg-type]
     scheme = {**options, "repeats": resamples.repeats, "stratify": stratified, "groups": experiment.data.group}
-    return Prepared(command, run, confidence, scheme, arguments, output, began, out, overwrite, resume)
+    named = asked.words_beside_resume(experiment)
+    arguments = [*arguments, "--confidence", repr(confidence)]
+    return Prepared(command, run, confidence, scheme, arguments, output, began, out, overwrite, resume, named)
 
 
 def _stored(loading: dict[str, Any], out: Path | None) -> dict[str, Any]:
@@ -170,7 +175,7 @@ def execute(prepared: Prepared, finish: Callable[[Prepared, RunFolder], Finished
                 overwrite=prepared.overwrite,
                 resume=prepared.resume,
             ) as folder,
-            told_how_to_go_on(folder, prepared.output, [prepared.command, *prepared.arguments]),
+            told_how_to_go_on(folder, prepared.output, [prepared.command, *prepared.named, *prepared.arguments]),
         ):
             content = f"# {_again(prepared)}\n{to_toml(experiment)}"
             resumption = Resumption(

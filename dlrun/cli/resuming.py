@@ -39,6 +39,20 @@ class Request:
         """Whether it names none."""
         return self == Request(None, self.overrides) and not self.overrides
 
+    def words_beside_resume(self, experiment: Experiment) -> list[str]:
+        """What must be named again to go on with a run: nothing, unless the experiment names Python code."""
+        if not python_code(experiment):
+            return []
+        words = [str(self.experiment)] if self.experiment is not None else []
+        words += [
+            word
+            for name, value in (("--data", self.data), ("--target", self.target))
+            if value
+            for word in (name, value)
+        ]
+        words += [word for each in self.overrides for word in ("--set", each)]
+        return words + ([] if self.seed is None else ["--seed", str(self.seed)])
+
     def load(self) -> LoadedExperiment:
         """The resolved experiment."""
         from dlrun.config import load_experiment
@@ -68,14 +82,20 @@ def request_to_resume(request: Request, out: Path | None) -> Request:
 
 def refuse_code_of(experiment: Experiment, folder: Path) -> None:
     """RunError where a run's folder, which may come from anybody, names Python functions that nobody else named."""
+    for key, name in python_code(experiment).items():
+        raise RunError(
+            f"{folder}: its config.toml names Python code, {key} = {name!r}; to run that code, name the "
+            "experiment beside --resume, as when the run began"
+        )
+
+
+def python_code(experiment: Experiment) -> dict[str, str]:
+    """The keys of the experiment that name a Python function, and the names."""
     from dlrun.nn.user_functions import is_function
 
-    for key, name in (("model.cost", experiment.model.cost), ("model.activation", experiment.model.activation)):
-        if name is not None and is_function(name):
-            raise RunError(
-                f"{folder}: its config.toml names Python code, {key} = {name!r}; to run that code, name the "
-                "experiment beside --resume, as when the run began"
-            )
+    model = experiment.model
+    named = {"model.cost": model.cost, "model.activation": model.activation}
+    return {key: name for key, name in named.items() if name is not None and is_function(name)}
 
 
 def refuse_run_of_another_command(folder: Path, command: str) -> None:

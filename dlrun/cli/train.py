@@ -23,7 +23,7 @@ from dlrun.cli.options import (
     SetOption,
     TargetOption,
 )
-from dlrun.cli.watching import StepsOption, TensorboardOption, Watch
+from dlrun.cli.watching import StepsOption, TensorboardOption, Watch, refuse_other_files
 from dlrun.errors import AnswerIsNoError, RunError
 
 if TYPE_CHECKING:
@@ -71,9 +71,8 @@ def command(
         from dlrun.reporting.tensorboard import require_tensorboard
 
         require_tensorboard()
-    request = Request(experiment, set_ or [], seed, data, target)
-    if resume:
-        request = request_to_resume(request, out)
+    asked = Request(experiment, set_ or [], seed, data, target)
+    request = request_to_resume(asked, out) if resume else asked
     loaded = request.load()
     chosen = loaded.experiment
     dataset = load_dataset(chosen.data, task=chosen.task, folder=loaded.folder, seed=chosen.seed)
@@ -81,6 +80,7 @@ def command(
     start = _starting_model(problem, output)
     backend = select_backend(device.value)
     threads = threads_for(problem, jobs)
+    watched = [option for option, given in (("--steps", steps), ("--tensorboard", tensorboard)) if given]
     with computing_threads(threads) as executor, backend.quiet():
         run = TrainRun(problem, backend, start=start, threads=executor, record_steps=steps or tensorboard)
         if preflight:
@@ -88,8 +88,10 @@ def command(
         # Only now is the folder taken: a wrong key or a missing file must not cost an earlier run its files.
         with (
             claim_run_folder(out=out, name=chosen.name, command="train", overwrite=overwrite, resume=resume) as folder,
-            told_how_to_go_on(folder, output, ["train"]),
+            told_how_to_go_on(folder, output, ["train", *asked.words_beside_resume(chosen), *watched]),
         ):
+            if resume:
+                refuse_other_files(folder, steps=steps, tensorboard=tensorboard)
             origin = origin_of(problem, backend, threads=threads)
             resumption = Resumption(folder, output, to_toml(chosen), command="train", origin=origin, resumed=resume)
             if resumption.finished is not None:

@@ -105,7 +105,7 @@ def command(
     """Search the experiment's [tune.space] for the values with the least error."""
     began = time.perf_counter()
     from dlrun.backend import select_backend
-    from dlrun.cli.resuming import origin_of, refuse_code_of, told_how_to_go_on
+    from dlrun.cli.resuming import Request, origin_of, refuse_code_of, told_how_to_go_on
     from dlrun.config import load_experiment, to_toml
     from dlrun.data.dataset import load_dataset
     from dlrun.reporting.output import Output
@@ -120,6 +120,7 @@ def command(
     given = {"sampler": sampler, "trials": trials, "folds": folds, "outer_folds": outer_folds, "halving": halving}
     given |= {"rounds": rounds}
     asked = any(value is not None for value in (experiment, data, target, set_, seed))
+    named = Request(experiment, set_ or [], seed, data, target)
     stored = stored_config(out, overwrite) if resume else None
     if stored is None or asked:
         loaded = load_experiment(experiment, overrides=set_ or [], seed=seed, data=data, target=target)
@@ -145,7 +146,7 @@ def command(
     with (
         computing_threads(1),
         claim_run_folder(out=out, name=chosen.name, command="tune", overwrite=overwrite, resume=resume) as folder,
-        told_how_to_go_on(folder, output, ["tune"]),
+        told_how_to_go_on(folder, output, ["tune", *named.words_beside_resume(chosen)]),
         Journal(folder.file(NAME), resume=resume) as journal,
     ):
         folder.file("summary.json").unlink(missing_ok=True)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
+from dlrun.errors import ConfigError
+
 if TYPE_CHECKING:
     from dlrun.records import EpochRecord
     from dlrun.reporting.run_folder import RunFolder
@@ -30,6 +32,20 @@ TensorboardOption = Annotated[
         show_default=False,
     ),
 ]
+
+
+def refuse_other_files(folder: RunFolder, *, steps: bool, tensorboard: bool) -> None:
+    """ConfigError where a run to resume writes other files than are asked for: they would end half way."""
+    from dlrun.reporting.checkpoints import NEWEST
+    from dlrun.reporting.steps import STEPS
+    from dlrun.reporting.tensorboard import FOLDER
+
+    for option, given, name in (("--steps", steps, STEPS), ("--tensorboard", tensorboard, FOLDER)):
+        there = folder.file(name).exists()
+        if there and not given:
+            raise ConfigError(f"--resume: the run in {folder.path} writes {name}; give {option} too")
+        if given and not there and folder.file(NEWEST).exists():
+            raise ConfigError(f"--resume: the run in {folder.path} began without {option}; leave it out")
 
 
 class Watch:

@@ -96,7 +96,7 @@ def test_the_summary_agrees_with_the_files(folds_run: Path) -> None:
 
 def test_the_config_runs_again_to_the_same_numbers(folds_run: Path, here: Path, dlrun: Any) -> None:
     comment = (folds_run / "config.toml").read_text().splitlines()[0]
-    assert comment == "# dlrun crossval config.toml --folds 5 --repeats 2"
+    assert comment == "# dlrun crossval config.toml --folds 5 --repeats 2 --confidence 0.95"
     words = comment.removeprefix("# dlrun ").replace("config.toml", str(folds_run / "config.toml")).split()
     assert dlrun(*words, "--out", "again", "--quiet", "--jobs", "1").status == 0
     for name in ("folds.csv", "predictions.csv"):

@@ -130,7 +130,7 @@ def test_changed_data_is_said(dlrun: Any, iris_csv: Path) -> None:
     iris_csv.write_text(iris_csv.read_text().replace("setosa", "sitosa"))
     gone = dlrun("evaluate", "run")
     assert gone.status == 2
-    assert "categories or classes are others" in gone.stderr
+    assert "the target no longer has 'setosa'; --data FILE" in gone.stderr
     iris_csv.unlink()
     assert dlrun("evaluate", "run").status == 2
 

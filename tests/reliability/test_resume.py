@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+from reliability.running import count
 
 import dlrun
 from dlrun.cli import resuming, train
@@ -83,39 +85,39 @@ def test_stopped_after_each_of_its_epochs_a_run_ends_the_same(whole, every_epoch
     assert same == 40
 
 
-def start(out, *more):
-    arguments = [sys.executable, "-m", "dlrun", "train", "blood_fat", "--set=training.epochs=4000", "--out", str(out)]
-    return subprocess.Popen([*arguments, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+FREQUENT = str(Path(__file__).with_name("frequent.py"))
 
 
-@pytest.fixture(scope="module")
-def blood_fat(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("blood_fat") / "run"
-    process = start(folder)
+def start(out):
+    arguments = [sys.executable, FREQUENT, "train", "blood_fat", "--set=training.epochs=300", "--steps"]
+    return subprocess.Popen([*arguments, "--out", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def steps_of(folder):
+    return files_of(folder) | {"steps.csv": (folder / "steps.csv").read_bytes()}
+
+
+def test_killed_at_a_random_instant_a_run_resumes_to_the_same_end(tmp_path):
+    """By SIGKILL, with a checkpoint after every epoch; most kills must find one, or they would prove nothing."""
+    whole = tmp_path / "whole"
     began = time.monotonic()
+    process = start(whole)
     process.communicate()
+    seconds = time.monotonic() - began
     assert process.returncode == 0
-    return folder, time.monotonic() - began
-
-
-@pytest.mark.parametrize("number", range(int(os.environ.get("DLRUN_KILLS", "6"))))
-def test_killed_at_a_random_instant_a_run_resumes_to_the_same_end(blood_fat, tmp_path, number):
-    whole, seconds = blood_fat
-    draw = random.Random(number)
-    how = draw.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-    process = start(tmp_path / "run")
-    time.sleep(draw.uniform(0.1, seconds))
-    process.send_signal(how)
-    _, said = process.communicate(timeout=10)
-    expected = {signal.SIGKILL: {-9}, signal.SIGTERM: {143, -15}, signal.SIGINT: {130, -2}}[how]
-    assert process.returncode in expected | {0}, said
-    assert "Traceback" not in said or process.returncode < 0
-    if process.returncode in (130, 143) and (tmp_path / "run" / "config.toml").exists():
-        assert f"--resume --out {tmp_path / 'run'}" in said
-    if not (tmp_path / "run" / "config.toml").exists():
-        return  # stopped before the run had begun
-    assert dlrun_run(["train", "--resume", "--quiet", "--out", str(tmp_path / "run")]) == 0
-    assert files_of(tmp_path / "run") == files_of(whole)
+    draw, kept, kills = random.Random(7), 0, count(6, 100)
+    for number in range(kills):
+        out = tmp_path / f"run-{number}"
+        process = start(out)
+        time.sleep(draw.uniform(0.3, seconds))
+        process.kill()
+        process.communicate(timeout=10)
+        if not (out / "config.toml").exists():
+            continue  # killed before the run had begun
+        kept += (out / NEWEST).exists()
+        assert dlrun_run(["train", "--resume", "--steps", "--quiet", "--out", str(out)]) == 0
+        assert steps_of(out) == steps_of(whole)
+    assert 2 * kept >= kills
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used(whole, every_epoch, monkeypatch, tmp_path, capsys):
@@ -261,3 +263,46 @@ def test_a_second_signal_leaves_the_checkpoint_sound(tmp_path, how):
     assert time.monotonic() - began < 5
     assert process.returncode in {130, 143, -how}
     assert Checkpoints(out).load() is not None
+
+
+def test_the_files_that_a_run_writes_are_those_of_its_resumption(every_epoch, monkeypatch, tmp_path, capsys):
+    out = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "_note", raising_after(7))
+        assert dlrun_run(["train", *CASE, "--quiet", "--steps", "--out", str(out)]) == 3
+    assert f"dlrun train --steps --resume --out {out}" in capsys.readouterr().err
+    assert dlrun_run(["train", "--resume", "--out", str(out)]) == 2
+    assert "writes steps.csv; give --steps too" in capsys.readouterr().err
+    assert dlrun_run(["train", "--resume", "--steps", "--quiet", "--out", str(out)]) == 0
+    other = tmp_path / "other"
+    stop_after(7, other, monkeypatch)
+    assert dlrun_run(["train", "--resume", "--steps", "--out", str(other)]) == 2
+    assert "began without --steps" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["train", "crossval --folds 3 --jobs 1"])
+def test_the_printed_line_goes_on_with_a_run_of_the_user_s_code(command, monkeypatch, tmp_path, capsys):
+    """The experiment is named in it, for the code of a run's folder is never run unasked."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "f.py").write_text("from dlrun import graph as g\n\n\ndef act(z):\n    return g.tanh(z)\n")
+    (tmp_path / "e.toml").write_text('[data]\nsource = "iris"\n[model]\nactivation = "f.py:act"\n')
+    monkeypatch.setattr("dlrun.reporting.run_folder.RunFolder.write_json", raising_after(0))
+    line = [*command.split(), "e.toml", "--set=training.epochs=3"]
+    assert dlrun_run([*line, "--quiet", "--out", "run"]) == 3
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    said = next(each for each in capsys.readouterr().err.splitlines() if each.startswith("go on with: dlrun "))
+    assert dlrun_run([*shlex.split(said.removeprefix("go on with: dlrun ")), "--quiet"]) == 0
+
+
+def raising_after(calls):
+    """A function that ends the command when it is called once more."""
+    left = [calls]
+
+    def call(*arguments):
+        if not left[0]:
+            raise StopError
+        left[0] -= 1
+        return ""
+
+    return call
