@@ -130,7 +130,7 @@ def draw_bootstrap(figure: Figure, sources: Sequence[Source], options: Options) 
     axes.set_ylabel("samples")
     below.set_xlabel(error_label(sources))
     axes.set_title(options.title or f"{source.title}: {len(sample)} bootstrap samples")
-    legend(axes)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)  # bars may be anywhere
 
 
 def _estimate(told: Any) -> tuple[float | None, float | None, float | None]:

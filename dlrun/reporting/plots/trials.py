@@ -16,7 +16,7 @@ from dlrun.reporting.plots.key_scale import KeyScale, as_cell, key_scales
 from dlrun.reporting.plots.kinds import Options
 from dlrun.reporting.plots.names import label
 from dlrun.reporting.plots.source import Source
-from dlrun.reporting.plots.style import BLUE, FAINT, PAPER, VERMILLION, colour, legend, marker
+from dlrun.reporting.plots.style import BLUE, FAINT, PAPER, VERMILLION, colour, legend, marker, turn_crowded_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -140,6 +140,8 @@ def draw_slices(figure: Figure, sources: Sequence[Source], options: Options) -> 
             axes.set_ylabel("score: " + error_label(sources).replace(" (", "\n("))
     for place in range(count, rows * columns):
         panels[place // columns][place % columns].set_visible(False)
+    chosen_among = [panels[i // columns][i % columns] for i, scale in enumerate(found.scales) if scale.choices]
+    turn_crowded_names(figure, chosen_among)
     if len(numbers) > 1:
         legend(panels[0][0])
     title = f"{sources[0].title}: score along each key; the star is the best"
