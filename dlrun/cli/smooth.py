@@ -52,6 +52,7 @@ def command(
 
     Where a value is missing the average stays what it was.
     """
+    from dlrun.records import counted
     from dlrun.reporting.output import Output
     from dlrun.reporting.smoothing import averaged_over, check_beta, exponential_average
 
@@ -69,7 +70,7 @@ def command(
     missing = int((series != series).sum())
     if out is not None:
         write(out, file, data, smoothed, overwrite=overwrite)
-        output.note(f"{len(series)} rows in {out}")
+        output.note(f"{counted(len(series), 'row')} in {out}")
     if missing:
         output.note(f"note: {missing} of {len(series)} values are missing; there the average stays what it was")
     result = {
@@ -161,7 +162,8 @@ def table(data: DataTable, column: str, betas: Sequence[float], smoothed: dict[s
     for row in range(n) if n <= HEAD + 2 else [*range(HEAD), n - 1]:
         result.add(row, *(_shown(values[row]) for values in shown))
     for beta in betas:
-        result.footnotes.append(f"β = {beta:g} averages about {averaged_over(beta):.3g} values.")
+        about = f"{averaged_over(beta):.3g}"
+        result.footnotes.append(f"β = {beta:g} averages about {about} value{'' if about == '1' else 's'}.")
     if n > HEAD + 2:
         result.footnotes.append(f"{n} rows; --out FILE.csv writes them all.")
     return result

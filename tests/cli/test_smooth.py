@@ -105,6 +105,8 @@ def test_the_head_of_the_table(dlrun: Dlrun, here: Path) -> None:
     assert len(lines) == 2 + 10 + 1 + 2
     assert lines[12].split()[:2] == ["99", "99"]
     assert "β = 0.9 averages about 10 values." in lines
+    one = dlrun("smooth", "t.csv", "--column", "t", "--beta", "0")
+    assert "β = 0 averages about 1 value." in one.stdout
 
 
 def test_missing_values_are_told_and_passed_over(dlrun: Dlrun, here: Path) -> None:

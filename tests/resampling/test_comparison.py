@@ -168,7 +168,7 @@ def test_diverged_folds_are_left_out_of_both() -> None:
     result = compare(run("A", a), run("B", b))
     assert result.folds == 2
     assert result.warnings == (
-        "1 of 4 folds diverged in one of the runs and are left out, which flatters the run that diverged",
+        "1 of 4 folds diverged in one of the runs and is left out, which flatters the run that diverged",
     )
     one_left = compare(run("A", a[:2]), run("B", b[:2]))
     assert "two folds or more, not 1" in one_left.verdict

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlrun.errors import RunError
-from dlrun.records import four_digits
+from dlrun.records import counted, four_digits
 from dlrun.reporting.plots.curves import error_label
 from dlrun.reporting.plots.key_scale import KeyScale, as_cell, key_scales
 from dlrun.reporting.plots.kinds import Options
@@ -103,7 +103,7 @@ def draw(figure: Figure, sources: Sequence[Source], options: Options) -> None:
     axes.set_ylim(-0.04, 1.04)
     axes.grid(True, axis="x", alpha=0.8)
     axes.spines[["left", "bottom"]].set_visible(False)
-    axes.set_title(options.title or f"{sources[0].title}: {len(found.score)} trials")
+    axes.set_title(options.title or f"{sources[0].title}: {counted(len(found.score), 'trial')}")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
@@ -175,7 +175,7 @@ def draw_rounds(figure: Figure, sources: Sequence[Source], options: Options) -> 
             mew=0,
             color=colour(index),
             alpha=0.8,
-            label=f"round {number:g}: {int(chosen.sum())} trials",
+            label=f"round {number:g}: {counted(int(chosen.sum()), 'trial')}",
         )
     best = found.score[found.best] if up is None else found.units[up][found.best]
     axes.plot(found.units[across][found.best], best, "*", ms=13, color=VERMILLION, mec="#FFFFFF", mew=0.6, label="best")
