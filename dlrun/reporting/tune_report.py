@@ -111,7 +111,7 @@ def _rounds(rounds: Sequence[Mapping[str, Any]]) -> Table:
 
 def _box(bounds: Sequence[Any]) -> str:
     if len(bounds) == 2 and all(isinstance(b, int | float) for b in bounds):
-        return f"{bounds[0]:.4g} to {bounds[1]:.4g}"
+        return f"{figure(bounds[0])} to {figure(bounds[1])}"
     return ", ".join(value_text(bound) for bound in bounds)
 
 

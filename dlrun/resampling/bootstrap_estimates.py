@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlrun.errors import AnswerIsNoError, DataError
-from dlrun.records import counted
+from dlrun.records import counted, four_digits
 from dlrun.resampling.estimates import Task, row_losses
 from dlrun.resampling.influence import BagErrors, standard_error
 from dlrun.resampling.intervals import (
@@ -248,7 +248,7 @@ def _warnings(
         )
     elif apparent < OPTIMISTIC_APPARENT * oob:
         warnings.append(
-            f".632 is optimistic here: the fit on all rows has almost no error of its own ({apparent:.3g} "
-            f"against {oob:.3g} out of bag), and .632+ mends little of it; read the out-of-bag error"
+            f".632 is optimistic here: the fit on all rows has almost no error of its own ({four_digits(apparent)} "
+            f"against {four_digits(oob)} out of bag), and .632+ mends little of it; read the out-of-bag error"
         )
     return warnings

@@ -102,7 +102,7 @@ class Comparison:
         return f"{100 * error:.2f} %" if self.task == "classification" else four_digits(error)
 
     def _gap(self, value: float) -> str:
-        return f"{100 * value:+.2f} points" if self.task == "classification" else f"{value:+.4g}"
+        return f"{100 * value:+.2f} points" if self.task == "classification" else f"{float(four_digits(value)):+.6g}"
 
 
 def compare(a: RunLosses, b: RunLosses, *, confidence: float = 0.95) -> Comparison:

@@ -87,6 +87,13 @@ def test_names_of_choices_do_not_run_into_each_other(count: int, angle: int, mak
                 assert all(a.x1 < b.x0 for a, b in pairwise(boxes))
 
 
+def test_large_scores_have_no_exponent(make_run: MakeRun, draw: Draw) -> None:
+    rows = [(i, "done", score, 9, 0.1 * (i + 1), "[8]", 1.0, 0, None) for i, score in enumerate((16453.0, 20000.0))]
+    with draw("parallel", make_run("large", {"command": "tune"}, **{"trials.csv": (TRIALS, rows)})) as figure:
+        texts = {text.get_text() for text in figure.axes[0].texts}
+    assert {"16500", "18200", "20000"} <= texts
+
+
 def test_a_search_without_a_score(make_run: MakeRun, draw: Draw) -> None:
     run = make_run("lost", {"command": "tune"}, **{"trials.csv": (TRIALS, ROWS[1:2])})
     with pytest.raises(RunError, match="no trial was finished"), draw("parallel", run):

@@ -60,3 +60,11 @@ def test_a_mark_for_each_name_and_another_for_what_has_none(make_run: MakeRun, d
     assert sum(line.count(baseline) for line in grid) == WIDTH
     assert sum(line.count(mean) for line in grid) == 3  # the mean, and the interval's two ends
     assert len(set("".join(grid)) - {" ", mean, baseline}) == 1  # the box with its points
+
+
+def test_the_range_is_written_as_tables_write_numbers(make_run: MakeRun, draw: Draw) -> None:
+    rows = [(0, e, e, "train", 0.1, 16450.0 * e, 16450.0, None) for e in range(1, 10)]
+    with draw("cost", make_run("large", {"command": "train"}, **{"metrics.csv": (METRICS, rows)})) as figure:
+        low, high = figure.axes[0].get_ylim()
+        margin = [line.split("|")[0].strip() for line in as_text(figure).splitlines() if "|" in line]
+    assert [margin[0], margin[-1]] == [f"{float(f'{end:.4g}'):.0f}" for end in (high, low)]

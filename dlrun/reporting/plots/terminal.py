@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from dlrun.records import four_digits
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -80,7 +82,7 @@ def _panel(axes: Axes, width: int, height: int) -> str:
     grid = _Grid(axes, width, height)
     named = _contents(axes, grid)
     low, high = axes.get_ylim()
-    margin = [f"{high:.4g}", *[""] * (height - 2), f"{low:.4g}"]
+    margin = [four_digits(high), *[""] * (height - 2), four_digits(low)]
     if names := _tick_names(axes.yaxis, height, 1 - 2 * (low < high), min(low, high), max(low, high)):
         margin = names
     left = max(map(len, margin))
@@ -219,5 +221,5 @@ def _across(axes: Axes, width: int) -> str:
                 if 0 <= start + offset < width:
                     row[start + offset] = character
         return "".join(row).rstrip()
-    ends = f"{low:.4g}", f"{high:.4g}"
+    ends = four_digits(low), four_digits(high)
     return ends[0] + " " * max(width - len(ends[0]) - len(ends[1]), 1) + ends[1]

@@ -95,7 +95,9 @@ def draw(figure: Figure, sources: Sequence[Source], options: Options) -> None:
         axes.plot([], [], color=FAINT, lw=0.8, ls=":", label=f"{int((~finite).sum())} not finished")
     for place, scale in enumerate(found.scales):
         _ticks_beside(axes, place, *scale.ticks())
-    _ticks_beside(axes, last, [0.0, 0.5, 1.0], [f"{low + share * (high - low):.3g}" for share in (0, 0.5, 1)])
+    shares = [0.0, 0.5, 1.0]
+    scores = [float(f"{low + share * (high - low):.3g}") for share in shares]
+    _ticks_beside(axes, last, shares, [f"{score:.6g}" for score in scores])
     axes.set_xticks(range(last + 1), [_key(scale.key) for scale in found.scales] + ["score"])
     axes.tick_params(axis="x", length=0)
     axes.set_yticks([])
