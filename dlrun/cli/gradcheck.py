@@ -208,8 +208,8 @@ def _report(
         "epsilon_sweep": sweep_json(sweep) if sweep is not None else None,
     }
     folder.write_json("summary.json", summary)
-    when = f"after {facts['after_epochs']} epochs" if facts["after_epochs"] else "at the initial weights"
-    title = f"Gradient check of {experiment.name}, {when}, on {facts['rows']} row{'s'[: facts['rows'] != 1]}"
+    when = f"after {counted(facts['after_epochs'], 'epoch')}" if facts["after_epochs"] else "at the initial weights"
+    title = f"Gradient check of {experiment.name}, {when}, on {counted(facts['rows'], 'row')}"
     table = check_table(check, title=title + (", masks held fixed" if facts["dropout"] == "fixed" else ""))
     table.footnotes.append(f"{counted(check.size, 'parameter')}, {facts['seconds']:.2f} s. Files: {folder.path}")
     tables = [table, *([sweep_table(sweep)] if sweep is not None else [])]

@@ -43,6 +43,7 @@ def describe_cpu() -> dict[str, Any]:
 
 def tables(found: dict[str, Any]) -> list[Table]:
     """What `command` shows a person."""
+    from dlrun.records import counted
     from dlrun.reporting.tables import Table
 
     installed = Table(title="Versions", columns=["what", "version"])
@@ -59,5 +60,5 @@ def tables(found: dict[str, Any]) -> list[Table]:
     where.add("processors", str(cpu["processors"]))
     for library in cpu["blas"]:
         details = [library["name"], library["version"], library["architecture"]]
-        where.add("BLAS", " ".join(filter(None, details)) + f", {library['threads']} threads")
+        where.add("BLAS", " ".join(filter(None, details)) + f", {counted(library['threads'], 'thread')}")
     return [installed, where]

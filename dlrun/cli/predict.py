@@ -44,6 +44,7 @@ def command(
     from dlrun.backend import select_backend
     from dlrun.cli.answering import answers_for, read_like_training, targets_shown
     from dlrun.cli.stored_run import open_model
+    from dlrun.records import counted
     from dlrun.reporting.output import Output
     from dlrun.reporting.predictions import prediction_columns, prediction_rows
 
@@ -59,7 +60,7 @@ def command(
     output = Output(quiet=quiet, json=json)
     if out is not None:
         _write(out, columns, rows)
-        output.note(f"{len(table)} predictions in {out}")
+        output.note(f"{counted(len(table), 'prediction')} in {out}")
         if json:
             output.result({"command": "predict", "rows": len(table), "out": str(out)})
     elif json:

@@ -207,6 +207,7 @@ def _again(prepared: Prepared) -> str:
 
 
 def _train(prepared: Prepared, stacks: StackCheckpoints) -> None:
+    from dlrun.records import counted
     from dlrun.resampling.progress import EpochProgress
 
     run = prepared.run
@@ -221,7 +222,7 @@ def _train(prepared: Prepared, stacks: StackCheckpoints) -> None:
         with prepared.output.progress(run.problem.experiment.name, progress.total) as advance:
             for records in run:
                 done = progress.update(records, answered)
-                advance(done, f"{progress.finished} of {len(run.replicas)} models")
+                advance(done, f"{progress.finished} of {counted(len(run.replicas), 'model')}")
     prepared.training_seconds = time.perf_counter() - began
 
 

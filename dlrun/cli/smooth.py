@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,6 +52,7 @@ def command(
 
     Where a value is missing the average stays what it was.
     """
+    from dlrun.records import counted
     from dlrun.reporting.output import Output
     from dlrun.reporting.smoothing import averaged_over, check_beta, exponential_average
 
@@ -68,8 +69,8 @@ def command(
         raise DataError(f"{file} has a column {clash!r} already; smooth the table without it")
     missing = int((series != series).sum())
     if out is not None:
-        write(out, data, column, smoothed, overwrite=overwrite)
-        output.note(f"{len(series)} rows in {out}")
+        write(out, file, data, smoothed, overwrite=overwrite)
+        output.note(f"{counted(len(series), 'row')} in {out}")
     if missing:
         output.note(f"note: {missing} of {len(series)} values are missing; there the average stays what it was")
     result = {
@@ -97,8 +98,7 @@ def smoothed_name(column: str, beta: float) -> str:
 
 
 def read_series(file: Path, column: str) -> DataTable:
-    """The table with `column` as numbers and all other columns as the texts they are in the file."""
-    from dlrun.data.csv_file import read_csv
+    """The table, with `column` as numbers."""
     from dlrun.data.sources import load_table
     from dlrun.data.values import COMMAS, have_decimal_commas
 
@@ -109,9 +109,7 @@ def read_series(file: Path, column: str) -> DataTable:
         if have_decimal_commas([series[row]]):
             raise DataError(f"{found.where(row, column)}: {series[row]!r}: {COMMAS}")
         raise DataError(f"{found.where(row, column)}: {series[row]!r} is no number; --column should name a numeric one")
-    if file.suffix.lower() != ".csv":
-        return found
-    return read_csv(file.expanduser(), name=str(file), as_text=set(found.columns) - {column})
+    return found
 
 
 def _is_number(value: str | None) -> bool:
@@ -121,9 +119,9 @@ def _is_number(value: str | None) -> bool:
 
 
 def write(
-    out: Path, data: DataTable, column: str, smoothed: dict[str, npt.NDArray[np.float64]], *, overwrite: bool
+    out: Path, source: Path, data: DataTable, smoothed: dict[str, npt.NDArray[np.float64]], *, overwrite: bool
 ) -> None:
-    """The table with its new columns; the file appears whole or not at all."""
+    """The table of `source` with its new columns; the file appears whole or not at all."""
     from dlrun.reporting.csv_files import CsvFile
     from dlrun.reporting.files import replacing
 
@@ -131,10 +129,25 @@ def write(
         raise RunError(f"{out}: is a folder, where --out needs a file")
     if out.is_file() and not overwrite:
         raise RunError(f"{out}: this file exists; give --overwrite to replace it, or another --out")
-    columns = {**data.columns, **smoothed}
+    rows = _written(source) if source.suffix.lower() == ".csv" else _rows(data.columns)
+    with replacing(out) as temporary, CsvFile(temporary, [*data.columns, *smoothed]) as file:
+        file.write_rows([*cells, *averages] for cells, averages in zip(rows, _rows(smoothed), strict=True))
+
+
+def _written(source: Path) -> Iterator[Sequence[str]]:
+    """The cells of a CSV file's rows as they are written there: 359146 stays that, and NA stays NA."""
+    import csv
+
+    with source.expanduser().open(encoding="utf-8-sig", newline="") as file:
+        lines = (cells for cells in csv.reader(file, strict=True) if cells)
+        next(lines)
+        yield from lines
+
+
+def _rows(columns: Mapping[str, npt.NDArray[Any]]) -> Iterator[Sequence[Any]]:
+    """Columns as rows of cells, None for what is missing."""
     cells = [[None if value != value else value for value in values.tolist()] for values in columns.values()]
-    with replacing(out) as temporary, CsvFile(temporary, list(columns)) as file:
-        file.write_rows(zip(*cells, strict=True))
+    return zip(*cells, strict=True)
 
 
 def table(data: DataTable, column: str, betas: Sequence[float], smoothed: dict[str, npt.NDArray[np.float64]]) -> Table:
@@ -149,7 +162,8 @@ def table(data: DataTable, column: str, betas: Sequence[float], smoothed: dict[s
     for row in range(n) if n <= HEAD + 2 else [*range(HEAD), n - 1]:
         result.add(row, *(_shown(values[row]) for values in shown))
     for beta in betas:
-        result.footnotes.append(f"β = {beta:g} averages about {averaged_over(beta):.3g} values.")
+        about = f"{averaged_over(beta):.3g}"
+        result.footnotes.append(f"β = {beta:g} averages about {about} value{'' if about == '1' else 's'}.")
     if n > HEAD + 2:
         result.footnotes.append(f"{n} rows; --out FILE.csv writes them all.")
     return result

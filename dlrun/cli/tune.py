@@ -198,6 +198,7 @@ def _note(study: Study) -> str:
 def _report(study: Study, folder: RunFolder, output: Output, *, began: float, is_default: bool, resumed: int) -> None:
     """All files but the journal, and what is shown. The search without a single result ends in the error."""
     from dlrun.config import to_toml, with_values
+    from dlrun.records import counted
     from dlrun.reporting.csv_files import CsvFile
     from dlrun.reporting.files import replacing
     from dlrun.reporting.tune_report import trial_columns, trial_rows, tune_tables
@@ -225,7 +226,8 @@ def _report(study: Study, folder: RunFolder, output: Output, *, began: float, is
         output.result(shown, in_files=True)
         reasons = [trial.reason for trial in study.trials.values() if trial.reason]
         raise AnswerIsNoError(
-            f"none of {summary['trials']} trials gave a result; the first: {reasons[0] if reasons else 'no reason'}; "
-            f"{folder.path}/trials.csv has the others. A space of smaller learning rates may help"
+            f"none of {counted(summary['trials'], 'trial')} gave a result; "
+            f"the first: {reasons[0] if reasons else 'no reason'}; {folder.path}/trials.csv has the others. "
+            f"A space of smaller learning rates may help"
         )
     output.result(shown, *tune_tables(summary, folder.path), in_files=True)

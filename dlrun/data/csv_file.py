@@ -19,6 +19,7 @@ from dlrun.data.byte_check import check_bytes
 from dlrun.data.table import Column, Table
 from dlrun.data.values import MAX_MAGNITUDE, MISSING, cut, parse_number, shorten
 from dlrun.errors import DataError
+from dlrun.records import counted
 
 FAST_FROM_BYTES = 4_000_000  # below, importing pandas takes longer than it saves
 _CHUNK = 8192
@@ -188,7 +189,7 @@ def _check_widths(chunk: list[list[str]], starts: Column, header: list[str], nam
         return
     row = next(index for index, fields in enumerate(chunk) if len(fields) != len(header))
     raise DataError(
-        f"{name}, line {starts[row]}: {len(chunk[row])} fields where the header has {len(header)} "
+        f"{name}, line {starts[row]}: {counted(len(chunk[row]), 'field')} where the header has {len(header)} "
         f"({shorten(header, 6)}); a field that holds a comma must stand in double quotes."
     )
 

@@ -20,6 +20,7 @@ from dlrun.data.array_header import read_array_header
 from dlrun.data.table import Column, Table, check_numbers, clean_text
 from dlrun.data.values import refuse_size, shorten
 from dlrun.errors import DataError
+from dlrun.records import counted
 
 _PAIRS = [("X", "y"), ("features", "target")]
 _NAMES = "feature_names"
@@ -49,7 +50,8 @@ def read_npz(path: Path, *, name: str, limit: int | None = None) -> Table:
             )
         if len(array) != (rows := next(iter(lengths.values()))):
             raise DataError(
-                f"{name}: the array {key!r} has {len(array)} values where {next(iter(lengths))!r} has {rows}."
+                f"{name}: the array {key!r} has {counted(len(array), 'value')} "
+                f"where {next(iter(lengths))!r} has {rows}."
             )
     rows = next(iter(lengths.values()), 0)
     if not rows:
@@ -72,7 +74,7 @@ def _spread(arrays: dict[str, Any], matrix: str, target: str, name: str) -> dict
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.shape != (len(X),):
-        raise DataError(f"{name}: {target!r} has the shape {y.shape} where {matrix!r} has {len(X)} rows.")
+        raise DataError(f"{name}: {target!r} has the shape {y.shape} where {matrix!r} has {counted(len(X), 'row')}.")
     width = X.shape[1]
     labels = [f"x{number}" for number in range(1, width + 1)]
     if _NAMES in arrays:

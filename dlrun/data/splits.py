@@ -16,6 +16,7 @@ from dlrun.data.dataset import Dataset
 from dlrun.data.group_splits import assign_groups
 from dlrun.data.table import FloatArray, IntArray
 from dlrun.errors import DataError
+from dlrun.records import counted
 from dlrun.rng import generator
 
 PARTS = ("train", "dev", "test")
@@ -86,7 +87,7 @@ def split_rows(
     for name, share, rows in zip(PARTS, wanted, parts, strict=True):
         if share > 0 and not rows.size:
             raise DataError(
-                f"{n} rows split {'/'.join(f'{100 * value:g}' for value in wanted)} % leave the {name} part "
+                f"{counted(n, 'row')} split {'/'.join(f'{100 * value:g}' for value in wanted)} % leave the {name} part "
                 f"empty; give more rows, or no such part: --set 'data.split={{{_shares_of_the_filled(wanted, parts)}}}'"
             )
     return Split(*parts)

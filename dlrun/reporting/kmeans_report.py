@@ -11,6 +11,7 @@ import numpy as np
 
 from dlrun.clustering.kmeans import Clustering
 from dlrun.clustering.points import Points
+from dlrun.records import counted
 from dlrun.reporting.run_folder import RunFolder
 from dlrun.reporting.summary import common_summary
 
@@ -107,7 +108,7 @@ def elbow_table(summary: Mapping[str, Any], folder: Path) -> Table:
     columns = ["clusters", "inertia", "silhouette", "starts that found it"]
     if summary["target"] is not None:
         columns.append(f"agreement with {summary['target']}")
-    table = Table(title=f"{summary['name']}: k-means of {summary['rows']} rows", columns=columns)
+    table = Table(title=f"{summary['name']}: k-means of {counted(summary['rows'], 'row')}", columns=columns)
     for row in summary["choices"]:
         cells = [row["clusters"], row["inertia"], row["silhouette"], f"{row['same_best']} of {summary['starts']}"]
         table.add(*cells, *([row["rand_index"]] if summary["target"] is not None else []))

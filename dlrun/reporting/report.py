@@ -11,6 +11,7 @@ from typing import Any
 
 from dlrun import __version__
 from dlrun.errors import DlrunError
+from dlrun.records import counted
 from dlrun.reporting.plots.kinds import KINDS, Options, choose, fitting
 from dlrun.reporting.plots.picture import drawn
 from dlrun.reporting.plots.source import Source
@@ -116,7 +117,7 @@ def _facts(source: Source) -> list[tuple[str, Any]]:
         ("parameters", summary.get("parameters")),
         ("seed", summary.get("seed")),
         ("seconds", summary.get("seconds")),
-        ("device", f"{device}, {threads} thread{'' if threads == 1 else 's'}" if threads else device),
+        ("device", f"{device}, {counted(threads, 'thread')}" if threads else device),
         ("folder", source.path),
         ("to run it again", summary.get("again")),
     ]

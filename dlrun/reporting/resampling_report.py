@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dlrun.records import counted
 from dlrun.reporting.tables import Column, Table
 from dlrun.reporting.train_report import ERROR_NAMES, figure, shown
 from dlrun.resampling.outcome import FoldFigures
@@ -22,7 +23,7 @@ def scheme_text(scheme: Mapping[str, Any]) -> str:
         "holdout": f"{repeats} holdouts" if repeats > 1 else "one holdout",
         "k_fold": f"{repeats} × {scheme.get('folds')} folds" if repeats > 1 else f"{scheme.get('folds')} folds",
         "leave_one_out": "leave one out",
-        "bootstrap": f"{repeats} bootstrap samples",
+        "bootstrap": counted(repeats, "bootstrap sample"),
     }[kind]
     if kind == "holdout":
         text += f" of {100 * scheme['test_size']:.3g} %"
@@ -151,19 +152,16 @@ def _remarks(summary: Mapping[str, Any]) -> list[str]:
     lines = [f"Warning: {each}." for each in summary["warnings"]]
     if statuses.get("stopped"):
         lines.append(
-            f"{statuses['stopped']} of {_models(sum(statuses.values()))} stopped early, the first after "
-            f"{epochs['least']} epochs."
+            f"{statuses['stopped']} of {counted(sum(statuses.values()), 'model')} stopped early, the first after "
+            f"{counted(epochs['least'], 'epoch')}."
         )
     count, seconds = sum(statuses.values()), f"{summary['seconds']:.2f} s on the {summary['device']}"
     if summary["model"] != "network":
         return [*lines, f"{summary['model']} is a baseline: nothing was trained. {seconds}."]
     stacks, jobs = summary["stacks"], summary["jobs"]
-    together = f"{stacks} stack{'s' if stacks > 1 else ''}" + (f", {jobs} at a time" if jobs > 1 else "")
-    return [*lines, f"{_models(count)} of {summary['parameters']} parameters in {together}, {seconds}."]
-
-
-def _models(count: int) -> str:
-    return f"{count} model{'' if count == 1 else 's'}"
+    together = counted(stacks, "stack") + (f", {jobs} at a time" if jobs > 1 else "")
+    models = f"{counted(count, 'model')} of {counted(summary['parameters'], 'parameter')}"
+    return [*lines, f"{models} in {together}, {seconds}."]
 
 
 def _between(low: float | None, high: float | None) -> str | None:

@@ -73,7 +73,7 @@ def _top(summary: Mapping[str, Any]) -> Table:
     keys = list(summary["space"])
     heads = ["trial", f"{scored} {error}", "cost", "epochs", *keys]
     table = Table(
-        title=f"{summary['name']}: the best of {summary['trials']} trials ({summary['sampler']})",
+        title=f"{summary['name']}: the best of {counted(summary['trials'], 'trial')} ({summary['sampler']})",
         columns=[Column(name, "right") for name in heads],
     )
     for each in summary["top"]:
@@ -111,7 +111,7 @@ def _rounds(rounds: Sequence[Mapping[str, Any]]) -> Table:
 
 def _box(bounds: Sequence[Any]) -> str:
     if len(bounds) == 2 and all(isinstance(b, int | float) for b in bounds):
-        return f"{bounds[0]:.4g} to {bounds[1]:.4g}"
+        return f"{figure(bounds[0])} to {figure(bounds[1])}"
     return ", ".join(value_text(bound) for bound in bounds)
 
 
@@ -125,7 +125,7 @@ def verdict(summary: Mapping[str, Any]) -> list[str]:
     stacks = summary["stacks"]
     if stacks["count"]:
         lines.append(
-            f"{stacks['replicas']} models in {stacks['count']} stack{'' if stacks['count'] == 1 else 's'}, "
+            f"{counted(stacks['replicas'], 'model')} in {counted(stacks['count'], 'stack')}, "
             f"{summary['seconds']:.2f} s on the {summary['device']}."
         )
     return lines
@@ -142,7 +142,7 @@ def _trust(summary: Mapping[str, Any]) -> list[str]:
     ]
     if best["score"] >= baseline["error"]:
         lines.append("No trial beats the baseline.")
-    chosen = f"The best score was chosen among {summary['trials']} trials on the rows that it is measured on"
+    chosen = f"The best score was chosen among {counted(summary['trials'], 'trial')} on the rows that it is measured on"
     if summary["optimism"] is not None:
         lines.append(
             f"{chosen}, and flatters: about {figure(summary['optimism']['bias'])} has to be added, "
@@ -181,8 +181,8 @@ def _halving(summary: Mapping[str, Any]) -> list[str]:
     if halving is None:
         return []
     return [
-        f"Halving: {halving['trained']} of {halving['planned']} epochs were trained, "
-        f"{100 * halving['saved_share']:.0f} % were saved by pruning {halving['pruned']} trials."
+        f"Halving: {halving['trained']} of {counted(halving['planned'], 'epoch')} were trained, "
+        f"{100 * halving['saved_share']:.0f} % were saved by pruning {counted(halving['pruned'], 'trial')}."
     ]
 
 
@@ -191,5 +191,5 @@ def _losses(summary: Mapping[str, Any]) -> list[str]:
     for status in ("diverged", "failed"):
         count = summary["counts"].get(status, 0)
         if count:
-            lines.append(f"{count} of {summary['trials']} trials {status}; trials.csv says why.")
+            lines.append(f"{count} of {counted(summary['trials'], 'trial')} {status}; trials.csv says why.")
     return lines

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.config import with_values
-from dlrun.records import Figures
+from dlrun.records import Figures, counted
 from dlrun.reporting.summary import common_summary
 from dlrun.reporting.train_report import BASELINES, ERROR_NAMES, figure
 from dlrun.reporting.tune_report import TOP, cell, trial_json
@@ -91,8 +91,8 @@ def best_heading(summary: Mapping[str, Any]) -> str:
     best, scored = summary["best"], summary["scored_by"]
     by = "dev" if scored["scheme"] == "holdout" else f"{scored['folds']}-fold"
     return (
-        f"# The best of {summary['trials']} trials of `dlrun tune` ({summary['sampler']}): trial {best['trial']}, "
-        f"{by} {ERROR_NAMES[summary['task']]} {figure(best['score'])}."
+        f"# The best of {counted(summary['trials'], 'trial')} of `dlrun tune` ({summary['sampler']}): "
+        f"trial {best['trial']}, {by} {ERROR_NAMES[summary['task']]} {figure(best['score'])}."
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlrun.errors import AnswerIsNoError, DataError
+from dlrun.records import counted, four_digits
 from dlrun.resampling.estimates import Task, row_losses
 from dlrun.resampling.influence import BagErrors, standard_error
 from dlrun.resampling.intervals import (
@@ -227,15 +228,17 @@ def _warnings(
 ) -> Sequence[str]:
     warnings = []
     if not answered.all():
+        lost = int((~answered).sum())
         warnings.append(
-            f"{int((~answered).sum())} of {len(answered)} samples diverged and are left out: "
+            f"{lost} of {counted(len(answered), 'sample')} diverged and {'is' if lost == 1 else 'are'} left out: "
             f"the figures tell only about the others"
         )
     never = int(np.isnan(rows).sum())
     if never:
         warnings.append(
-            f"{never} of {len(rows)} rows were left out by no sample and are not in the out-of-bag error; "
-            f"more samples would reach them"
+            f"{never} of {counted(len(rows), 'row')} {'was' if never == 1 else 'were'} left out by no sample and "
+            f"{'is' if never == 1 else 'are'} not in the out-of-bag error; more samples would reach "
+            f"{'it' if never == 1 else 'them'}"
         )
     apparent, oob = estimates["apparent"].value, estimates["oob"].value
     if rate >= OPTIMISTIC_OVERFITTING:
@@ -245,7 +248,7 @@ def _warnings(
         )
     elif apparent < OPTIMISTIC_APPARENT * oob:
         warnings.append(
-            f".632 is optimistic here: the fit on all rows has almost no error of its own ({apparent:.3g} "
-            f"against {oob:.3g} out of bag), and .632+ mends little of it; read the out-of-bag error"
+            f".632 is optimistic here: the fit on all rows has almost no error of its own ({four_digits(apparent)} "
+            f"against {four_digits(oob)} out of bag), and .632+ mends little of it; read the out-of-bag error"
         )
     return warnings

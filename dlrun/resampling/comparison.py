@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlrun.errors import RunError
-from dlrun.records import four_digits
+from dlrun.records import counted, four_digits
 from dlrun.resampling.difference_tests import (
     Difference,
     corrected_t,
@@ -102,7 +102,7 @@ class Comparison:
         return f"{100 * error:.2f} %" if self.task == "classification" else four_digits(error)
 
     def _gap(self, value: float) -> str:
-        return f"{100 * value:+.2f} points" if self.task == "classification" else f"{value:+.4g}"
+        return f"{100 * value:+.2f} points" if self.task == "classification" else f"{float(four_digits(value)):+.6g}"
 
 
 def compare(a: RunLosses, b: RunLosses, *, confidence: float = 0.95) -> Comparison:
@@ -121,7 +121,8 @@ def compare(a: RunLosses, b: RunLosses, *, confidence: float = 0.95) -> Comparis
     lost = int((~good & (sizes > 0)).sum())
     if lost:
         warnings.append(
-            f"{lost} of {len(good)} folds diverged in one of the runs and are left out, "
+            f"{lost} of {counted(len(good), 'fold')} diverged in one of the runs and "
+            f"{'is' if lost == 1 else 'are'} left out, "
             f"which flatters the run that diverged"
         )
     rows_a, rows_b = (np.concatenate([run.losses[i] for i in kept]) if len(kept) else np.empty(0) for run in (a, b))

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlrun.errors import AnswerIsNoError, DataError
+from dlrun.records import counted
 from dlrun.resampling.intervals import (
     NO_INTERVAL,
     FloatArray,
@@ -130,9 +131,10 @@ def estimate_error(
     if not good.any():
         raise AnswerIsNoError("no fold gave a finite answer: every model diverged; try a smaller learning rate")
     if not good.all():
+        lost = int((~good).sum())
         warnings.append(
-            f"{int((~good).sum())} of {len(good)} folds diverged and are left out: "
-            f"the figures tell only about the {int(good.sum())} others"
+            f"{lost} of {len(good)} folds diverged and {'is' if lost == 1 else 'are'} left out: "
+            f"the figures tell only about the {counted(int(good.sum()), 'other')}"
         )
     kept = [loss for loss, ok in zip(losses, good, strict=True) if ok]
     sizes = np.array([len(loss) for loss in kept])

@@ -53,7 +53,7 @@ def holdout(
     if count < 1 or count >= n:
         empty, kept = ("test", "train") if count < 1 else ("train", "test")
         raise DataError(
-            f"test size {test_size:.6g} of {n} rows leaves no row to {empty} on and {n} to {kept} on; "
+            f"test size {test_size:.6g} of {counted(n, 'row')} leaves no row to {empty} on and {n} to {kept} on; "
             f"give a share between {0.5 / n:.6g} and {1 - 0.5 / n:.6g}, and at least 2 rows"
         )
     if groups is not None and len(np.unique(groups)) < 2:
@@ -192,8 +192,8 @@ def bootstrap(
     empty = sum(bool((counts(index) > 0).all()) for index in range(samples)) if len(unit_stratum) <= 30 else 0
     if empty:
         warnings.append(
-            f"{empty} of {samples} samples drew every row and have nothing out of bag; the out-of-bag error "
-            f"is averaged over the others"
+            f"{empty} of {counted(samples, 'sample')} drew every row and {'has' if empty == 1 else 'have'} nothing "
+            f"out of bag; the out-of-bag error is averaged over the others"
         )
     return Resamples(scheme="bootstrap", rows=n, repeats=samples, count=samples, warnings=tuple(warnings), make=make)
 
@@ -222,7 +222,7 @@ def _untrained_strata(
         without += np.stack([tested == totals, tested == 0])
     return [
         f"class or bin {names[code]} ({counted(int(totals[code]), 'row')}) has no row to {part} on "
-        f"in {times} of {repeats} repeats"
+        f"in {times} of {counted(repeats, 'repeat')}"
         for part, row in zip(("train", "test"), without, strict=True)
         for code, times in enumerate(row)
         if times

@@ -25,6 +25,7 @@ from dlrun.nn.baselines import BASELINES, baseline_answers
 from dlrun.nn.description import describe, from_description
 from dlrun.nn.losses import loss_named
 from dlrun.nn.network import Architecture
+from dlrun.records import counted
 from dlrun.training.evaluation import Evaluator
 from dlrun.training.replica import Replica
 from dlrun.training.rows import Normalization, RowStore
@@ -198,7 +199,7 @@ def _check_fit(net: Architecture, preprocessing: Preprocessing) -> None:
     if not fits:
         raise ValueError(
             f"a network of {net.inputs} inputs, {net.outputs} outputs and the loss {net.loss} for "
-            f"{len(preprocessing.feature_names)} features and {classes} classes"
+            f"{counted(len(preprocessing.feature_names), 'feature')} and {classes} classes"
         )
 
 

@@ -19,6 +19,7 @@ from dlrun.nn.activations import CUSTOM as CUSTOM_ACTIVATION
 from dlrun.nn.losses import LOSSES, default_loss, loss_named
 from dlrun.nn.network import Architecture
 from dlrun.nn.user_functions import UserFunctions, is_function, load_functions
+from dlrun.records import counted
 from dlrun.rng import generator
 from dlrun.training.augment import Augment
 from dlrun.training.epoch_order import is_large
@@ -87,7 +88,7 @@ class Problem:
         if wanted.mirror is not None and (data.categorical.any() or len(data.feature_names) % wanted.mirror):
             raise ConfigError(
                 f"data.augment.mirror = {wanted.mirror}: should be the pixels of a picture's line; {data.name} has "
-                f"{len(data.feature_names)} features"
+                f"{counted(len(data.feature_names), 'feature')}"
                 + (", some of them categories" if data.categorical.any() else f", no multiple of {wanted.mirror}")
             )
         numeric = tuple((~data.categorical).tolist())

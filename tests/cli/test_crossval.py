@@ -240,7 +240,7 @@ def test_a_diverged_fold_is_a_row_with_its_reason(here: Path, dlrun: Any, monkey
     monkeypatch.setattr(ResamplingRun, "_replica", one_broken)
     result = dlrun("crossval", "wine", *QUICK, "--folds", "4", "--out", "a")
     assert result.status == 0
-    assert "1 of 4 folds diverged and are left out" in result.stdout
+    assert "1 of 4 folds diverged and is left out" in result.stdout
     folds = rows_of(here / "a" / "folds.csv")
     assert [f["status"] for f in folds] == ["done", "diverged", "done", "done"]
     assert (folds[1]["error"], folds[1]["cost"]) == ("", "")
@@ -368,3 +368,13 @@ def test_each_column_has_its_own_interval(here: Path, dlrun: Any) -> None:
     assert f"Interval: t over folds, variance s²/k; of the majority: {told['baseline']['interval']}." in result.stdout
     again = dlrun("holdout", "iris", "--repeats", "3", "--set", "training.epochs=2")
     assert "mean of the repeats" in again.stdout
+
+
+def test_one_of_a_kind_is_no_plural(dlrun: Any) -> None:
+    quick = ("--set", "training.epochs=1")
+    assert "2 models of 1 parameter in 1 stack" in dlrun("crossval", "quadratic", "--leave-one-out", *quick).stdout
+    assert "iris: 1 bootstrap sample," in dlrun("bootstrap", "iris", "--samples", "1", *quick).stdout
+    trained = dlrun("train", "quadratic", *quick).stdout
+    assert "1 epoch (1 update)." in trained
+    assert "1 parameter," in trained
+    assert "after 1 epoch, on 2 rows" in dlrun("gradcheck", "quadratic", "--after-epochs", "1").stdout

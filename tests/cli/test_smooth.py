@@ -105,6 +105,8 @@ def test_the_head_of_the_table(dlrun: Dlrun, here: Path) -> None:
     assert len(lines) == 2 + 10 + 1 + 2
     assert lines[12].split()[:2] == ["99", "99"]
     assert "β = 0.9 averages about 10 values." in lines
+    one = dlrun("smooth", "t.csv", "--column", "t", "--beta", "0")
+    assert "β = 0 averages about 1 value." in one.stdout
 
 
 def test_missing_values_are_told_and_passed_over(dlrun: Dlrun, here: Path) -> None:
@@ -112,10 +114,25 @@ def test_missing_values_are_told_and_passed_over(dlrun: Dlrun, here: Path) -> No
     result = dlrun("smooth", "gap.csv", "--column", "t", "--beta", "0.5", "--out", "o.csv")
     assert "1 of 3 values are missing" in result.stderr
     table = read(here / "o.csv")
-    assert table["t"] == ["4.0", "", "8.0"]
+    assert table["t"] == ["4", "", "8"]
     # v: 2, 2, 5; corrected by 1 − 0.5 and 1 − 0.25
     np.testing.assert_allclose(np.array(table["t_beta_0.5"], float), [4, 4, 20 / 3])
     assert table["city"][1] == "Oslo"
+
+
+def test_the_cells_of_the_table_stay_as_they_were(dlrun: Dlrun, here: Path) -> None:
+    rows = [["01", " x", "359146"], ["2", "", "-5.10"], ["3", "NA", "NA"], ["1e3", 'a "b",\nc', "+7"]]
+    with (here / "t.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["day", "note", "t"], *rows[:2]])
+        file.write("\n")
+        csv.writer(file).writerows(rows[2:])
+    result = dlrun("smooth", "t.csv", "--column", "t", "--beta", "0.5", "--out", "t.csv", "--overwrite")
+    assert result.status == 0, result.stderr
+    table = read(here / "t.csv")
+    assert [list(cells) for cells in zip(table["day"], table["note"], table["t"], strict=True)] == rows
+    # v: 179573, then 89783.95 passed over the gap, then 44895.475; corrected by 1 − 0.5ᵗ
+    expected = [359146, 89783.95 / 0.75, 89783.95 / 0.75, 44895.475 / 0.875]
+    np.testing.assert_allclose(np.array(table["t_beta_0.5"], float), expected)
 
 
 WRONG = {

@@ -285,3 +285,12 @@ def test_warnings_name_classes_and_keys_as_they_are(dlrun: Any, here: Path) -> N
     )
     assert result.status == 0, result.stderr
     assert "Warning: class or bin 'rotor' has" in result.stdout
+
+
+def test_one_trial_is_no_plural(dlrun: Any, here: Path) -> None:
+    result = dlrun("tune", "small.toml", "--trials", "1", "--out", "out")
+    assert result.status == 0, result.stderr
+    assert "the best of 1 trial (random)" in result.stdout
+    assert "chosen among 1 trial on" in result.stdout
+    assert "1 model in 1 stack," in result.stdout
+    assert (here / "out" / "best.toml").read_text().startswith("# The best of 1 trial of")

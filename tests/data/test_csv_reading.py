@@ -51,7 +51,7 @@ def test_bom_blank_lines_spaces_crlf_and_no_last_newline(csv: Read) -> None:
 def test_lines_are_counted_through_quoted_line_breaks(csv: Read) -> None:
     table = csv('a,b\n"x\ny",1\n"u\r\n\r\nv",2\nw,3\n')
     assert table.numbers.tolist() == [2, 4, 7]
-    with pytest.raises(DataError, match="line 5: 1 fields"):
+    with pytest.raises(DataError, match="line 5: 1 field where"):
         csv('a,b\n"x\n\ny",1\nz\n')
 
 

@@ -61,7 +61,7 @@ def test_a_missing_column_is_named(make_run: MakeRun) -> None:
 def test_a_damaged_file_is_named(make_run: MakeRun) -> None:
     run = make_run("torn", {"command": "train"}, **{"metrics.csv": (METRICS, [ROW])})
     (run / "metrics.csv").write_text("replica,epoch\n1\n")
-    with pytest.raises(RunError, match=r"metrics.csv, row 1: 1 fields under 2 columns"):
+    with pytest.raises(RunError, match=r"metrics.csv, row 1: 1 field under 2 columns"):
         choose([open_source(run)], None)
     (run / "summary.json").write_text("{")
     with pytest.raises(RunError, match="damaged"):

@@ -63,6 +63,9 @@ def test_the_four_estimates_are_lines_over_the_samples(make_run: MakeRun, draw: 
         upright = {line.get_label(): line.get_xdata()[0] for line in figure.axes[0].lines}
         assert upright == {"apparent: 0.1": 0.1, "out of bag: 0.3": 0.3, ".632: 0.2264": 0.2264, ".632+: 0.25": 0.25}
         assert "50 bootstrap samples" in figure.axes[0].get_title(loc="left")
+        figure.draw_without_rendering()
+        below = min(axes.get_tightbbox().y0 for axes in figure.axes)
+        assert figure.legends[0].get_window_extent().y1 <= below  # the legend covers no bar
 
 
 def test_samples_that_are_all_alike(make_run: MakeRun, draw: Draw) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,28 @@ def test_every_trial_is_a_line_and_the_best_stands_out(search: Path, draw: Draw)
         assert "1 not finished" in axes.get_legend_handles_labels()[1]
     with draw("slices", search) as figure:
         assert len(figure.axes) == 2
+
+
+@pytest.mark.parametrize(("count", "angle"), [(2, 0), (4, 40), (12, 90)])
+def test_names_of_choices_do_not_run_into_each_other(count: int, angle: int, make_run: MakeRun, draw: Draw) -> None:
+    names = [f"[{128 + i}, 64]" for i in range(count)]
+    rows = [(i, "done", 0.1, 9, 10.0 ** -(i % 4), name, name, 0.3, 0, None) for i, name in enumerate(names)]
+    columns = (*TRIALS[:6], "model.other", *TRIALS[6:])
+    with draw("slices", make_run("crowd", {"command": "tune"}, **{"trials.csv": (columns, rows)})) as figure:
+        figure.draw_without_rendering()
+        for axes in figure.axes[1:]:
+            labels = axes.get_xticklabels()
+            assert {text.get_rotation() for text in labels} == {angle}
+            if angle != 40:
+                boxes = [text.get_window_extent() for text in labels]
+                assert all(a.x1 < b.x0 for a, b in pairwise(boxes))
+
+
+def test_large_scores_have_no_exponent(make_run: MakeRun, draw: Draw) -> None:
+    rows = [(i, "done", score, 9, 0.1 * (i + 1), "[8]", 1.0, 0, None) for i, score in enumerate((16453.0, 20000.0))]
+    with draw("parallel", make_run("large", {"command": "tune"}, **{"trials.csv": (TRIALS, rows)})) as figure:
+        texts = {text.get_text() for text in figure.axes[0].texts}
+    assert {"16500", "18200", "20000"} <= texts
 
 
 def test_a_search_without_a_score(make_run: MakeRun, draw: Draw) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -168,7 +170,7 @@ def test_diverged_folds_are_left_out_of_both() -> None:
     result = compare(run("A", a), run("B", b))
     assert result.folds == 2
     assert result.warnings == (
-        "1 of 4 folds diverged in one of the runs and are left out, which flatters the run that diverged",
+        "1 of 4 folds diverged in one of the runs and is left out, which flatters the run that diverged",
     )
     one_left = compare(run("A", a[:2]), run("B", b[:2]))
     assert "two folds or more, not 1" in one_left.verdict
@@ -209,3 +211,14 @@ def test_no_interval_of_a_difference_of_shares_reaches_beyond_1() -> None:
     free = compare(run("A", a, task="regression"), run("B", b, task="regression")).difference
     assert free.ci_low is not None
     assert free.ci_low < -1
+
+
+def test_large_errors_have_no_exponent_in_the_verdict() -> None:
+    rng = np.random.default_rng(1)
+    a, b = [rng.normal(level, 500, (5, 20)) ** 2 for level in (16_000, 50_000)]
+    result = compare(run("A", a, task="regression"), run("B", b, task="regression"))
+    assert result.error_a > 1e4
+    assert "e+" not in result.verdict
+    told = [float(number) for number in re.findall(r"[+-]\d{5}", result.verdict)]
+    d = result.difference
+    assert told == pytest.approx([d.value, d.ci_low, d.ci_high], rel=5e-4)  # four digits of each

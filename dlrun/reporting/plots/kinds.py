@@ -134,6 +134,7 @@ KINDS = {
         function="draw_bootstrap",
         about="errors of the bootstrap samples, and the estimates with their intervals",
         needs=(("replicates.csv",),),
+        inches=(7.2, 5.2),
     ),
     "parallel": Kind(
         module="trials",

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlrun.errors import RunError
+from dlrun.records import counted
 from dlrun.reporting.plots.answers import MODEL, data_of, model_answers, model_of
 from dlrun.reporting.plots.kinds import Options
 from dlrun.reporting.plots.names import label
@@ -94,7 +95,7 @@ def _regions(axes: Axes, source: Source, *, legend: bool = True) -> None:
     if not has_plane(source):
         raise RunError(
             f"{source.path}: decision regions need a classifier of two numeric features; this model has "
-            f"{len(prepared.feature_names)} features and {len(prepared.classes) or 'no'} classes"
+            f"{counted(len(prepared.feature_names), 'feature')} and {len(prepared.classes) or 'no'} classes"
         )
     found = _rows(source, model)
     x, y = (_axis(model, found, feature) for feature in range(2))

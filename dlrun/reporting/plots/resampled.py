@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlrun.errors import RunError
-from dlrun.records import four_digits
+from dlrun.records import counted, four_digits
 from dlrun.reporting.plots.curves import error_label
 from dlrun.reporting.plots.kinds import Options
 from dlrun.reporting.plots.source import Source
@@ -129,8 +129,8 @@ def draw_bootstrap(figure: Figure, sources: Sequence[Source], options: Options) 
     below.grid(False, axis="y")
     axes.set_ylabel("samples")
     below.set_xlabel(error_label(sources))
-    axes.set_title(options.title or f"{source.title}: {len(sample)} bootstrap samples")
-    legend(axes)
+    axes.set_title(options.title or f"{source.title}: {counted(len(sample), 'bootstrap sample')}")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)  # bars may be anywhere
 
 
 def _estimate(told: Any) -> tuple[float | None, float | None, float | None]:

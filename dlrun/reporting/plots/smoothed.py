@@ -33,7 +33,8 @@ def draw(figure: Figure, sources: Sequence[Source], options: Options) -> None:
     axes.plot(x, table.numbers(name), ".", color=FAINT, ms=3.5, label=label(name))
     for index, column in enumerate(averages):
         beta = float(column.rpartition(MARK)[2])
-        about = f"β = {beta:g}, about {1 / (1 - beta):.3g} values"
+        count = f"{1 / (1 - beta):.3g}"
+        about = f"β = {beta:g}, about {count} value{'' if count == '1' else 's'}"
         axes.plot(x, table.numbers(column), color=colour(index), lw=1.6, label=about)
     axes.set_xlabel(unit)
     axes.set_ylabel(label(name))

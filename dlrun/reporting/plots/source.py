@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlrun.errors import RunError
+from dlrun.records import counted
 from dlrun.reporting.plots.names import label
 from dlrun.reporting.stored_summary import read_summary
 
@@ -160,7 +161,8 @@ def read_columns(path: Path) -> Columns:
         raise RunError(f"{path}: the file is empty")
     header, body = rows[0], rows[1:]
     if odd := next((i for i, row in enumerate(body, 1) if len(row) != len(header)), None):
-        raise RunError(f"{path}, row {odd}: {len(body[odd - 1])} fields under {len(header)} columns; it is damaged")
+        found, wanted = counted(len(body[odd - 1]), "field"), counted(len(header), "column")
+        raise RunError(f"{path}, row {odd}: {found} under {wanted}; it is damaged")
     columns = zip(*body, strict=True) if body else [()] * len(header)
     return Columns(path, dict(zip(header, columns, strict=True)))
 

@@ -7,6 +7,8 @@ so that a picture in grey still reads.
 from __future__ import annotations
 
 import io
+import itertools
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -144,6 +146,22 @@ def whole_ticks(axis: Axis) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+
+
+def turn_crowded_names(figure: Figure, panels: Sequence[Axes]) -> None:
+    """Names below an axis that would run into each other are turned until they do not."""
+    if not panels:
+        return
+    figure.draw_without_rendering()  # so that the places of names are known
+    for axes in panels:
+        names = sorted((text.get_window_extent() for text in axes.get_xticklabels()), key=lambda box: box.x0)
+        pairs = list(itertools.pairwise(names))
+        if all(left.x1 + 0.4 * left.height <= right.x0 for left, right in pairs):
+            continue
+        apart = min((left.x0 + left.x1 - right.x0 - right.x1) / -2 for left, right in pairs)
+        angle = 40 if apart * math.sin(math.radians(40)) > 1.2 * names[0].height else 90
+        for text in axes.get_xticklabels():
+            text.set(rotation=angle, ha="right", va="top" if angle < 90 else "center", rotation_mode="anchor")
 
 
 def legend(axes: Axes, *, outside: bool = False) -> None:

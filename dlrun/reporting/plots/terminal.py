@@ -6,10 +6,13 @@ put where they would stand. So each kind has its plot in the terminal without co
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from dlrun.records import four_digits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,7 +82,7 @@ def _panel(axes: Axes, width: int, height: int) -> str:
     grid = _Grid(axes, width, height)
     named = _contents(axes, grid)
     low, high = axes.get_ylim()
-    margin = [f"{high:.4g}", *[""] * (height - 2), f"{low:.4g}"]
+    margin = [four_digits(high), *[""] * (height - 2), four_digits(low)]
     if names := _tick_names(axes.yaxis, height, 1 - 2 * (low < high), min(low, high), max(low, high)):
         margin = names
     left = max(map(len, margin))
@@ -96,27 +99,9 @@ def _panel(axes: Axes, width: int, height: int) -> str:
 
 def _contents(axes: Axes, grid: _Grid) -> list[tuple[str, str]]:
     """Put everything on the grid; the marks that have names."""
-    named: list[tuple[str, str]] = []
-    taken: dict[Any, str] = {}
+    from matplotlib.colors import to_hex
 
-    def mark_of(colour: Any, name: str) -> str:
-        from matplotlib.colors import to_hex
-
-        key = to_hex(colour)
-        new = bool(name) and not name.startswith("_")
-        if new or key not in taken:
-            used = {mark for mark, _ in named}
-            free = next((m for m in MARKS if m not in used and (new or m not in taken.values())), MARKS[-1])
-            taken[key] = taken[key] if key in taken and taken[key] not in used else free
-        if new:
-            named.append((taken[key], name))
-        return taken[key]
-
-    legend = axes.get_legend()
-    if legend is not None and not axes.get_legend_handles_labels()[0]:
-        for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
-            if handle is not None and hasattr(handle, "get_color"):
-                mark_of(handle.get_color(), text.get_text())
+    marks = _Marks(axes)
     for image in axes.images:
         _image(image, grid, with_shades=not axes.texts)
     for collection in axes.collections:
@@ -127,21 +112,67 @@ def _contents(axes: Axes, grid: _Grid) -> list[tuple[str, str]]:
     for patch in axes.patches:
         vertices = patch.get_path().transformed(patch.get_patch_transform()).vertices
         outline = np.asarray(vertices, float)
-        colour = patch.get_edgecolor() if tuple(patch.get_facecolor())[-1] == 0 else patch.get_facecolor()
-        grid.line(outline[:, 0], outline[:, 1], mark_of(colour[:3], str(patch.get_label())))
-    for container in axes.containers:
-        name = str(container.get_label())
-        if not name.startswith("_") and len(container) and hasattr(container[0], "get_facecolor"):
-            mark_of(container[0].get_facecolor()[:3], name)
+        grid.line(outline[:, 0], outline[:, 1], marks.of(patch, to_hex(_patch_colour(patch))))
     for line in axes.lines:
         x, y = np.asarray(line.get_xdata(orig=False), float), np.asarray(line.get_ydata(orig=False), float)
         if line.get_transform() != axes.transData:  # a line across the whole axes, at one x or y
             x, y = _spanning(axes, x, y)
-        mark = mark_of(line.get_color(), str(line.get_label()))
+        mark = marks.of(line, to_hex(line.get_color()))
         (grid.points if line.get_linestyle() in ("None", "", " ") else grid.line)(x, y, mark)
     for text in axes.texts:
         grid.write(*text.get_position(), text.get_text())
-    return named
+    return marks.named
+
+
+class _Marks:
+    """A mark for all that has a name; what has none shares that of its colour, or takes one that is left."""
+
+    def __init__(self, axes: Axes) -> None:
+        from matplotlib.colors import to_hex
+
+        self.named: list[tuple[str, str]] = []
+        self._of_artist: dict[int, str] = {}
+        self._of_colour: dict[str, str] = {}
+        self._free = list(MARKS)
+        for artist, colour, name in _named(axes):
+            mark = self._next()
+            self.named.append((mark, name))
+            self._of_artist[id(artist)] = mark
+            self._of_colour.setdefault(to_hex(colour), mark)
+
+    def of(self, artist: Any, colour: str) -> str:
+        if id(artist) in self._of_artist:
+            self._of_colour[colour] = self._of_artist[id(artist)]
+        elif colour not in self._of_colour:
+            self._of_colour[colour] = self._next()
+        return self._of_colour[colour]
+
+    def _next(self) -> str:
+        return self._free.pop(0) if self._free else MARKS[-1]
+
+
+def _named(axes: Axes) -> Iterator[tuple[Any, Any, str]]:
+    """What stands in a legend: the artist, its colour, its name."""
+    legend = axes.get_legend()
+    if legend is not None and not axes.get_legend_handles_labels()[0]:
+        for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
+            if handle is not None and hasattr(handle, "get_color"):
+                yield handle, handle.get_color(), text.get_text()
+    artists: list[Any] = [*axes.patches, *axes.containers, *axes.lines]
+    for artist, name in ((each, str(each.get_label())) for each in artists):
+        if not name or name.startswith("_"):
+            continue
+        first: Any = artist[0] if isinstance(artist, tuple) else artist  # of bars the first, of error bars their points
+        if hasattr(first, "get_facecolor"):
+            yield artist, _patch_colour(first), name
+        elif first is not None:
+            yield artist, first.get_color(), name
+
+
+def _patch_colour(patch: Any) -> Any:
+    """The colour of a patch's ground, or of its edge where it has none."""
+    face = tuple(patch.get_facecolor())
+    return (patch.get_edgecolor() if face[-1] == 0 else face)[:3]
 
 
 def _spanning(axes: Axes, x: FloatArray, y: FloatArray) -> tuple[Any, Any]:
@@ -190,5 +221,5 @@ def _across(axes: Axes, width: int) -> str:
                 if 0 <= start + offset < width:
                     row[start + offset] = character
         return "".join(row).rstrip()
-    ends = f"{low:.4g}", f"{high:.4g}"
+    ends = four_digits(low), four_digits(high)
     return ends[0] + " " * max(width - len(ends[0]) - len(ends[1]), 1) + ends[1]

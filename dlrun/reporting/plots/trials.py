@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from dlrun.errors import RunError
-from dlrun.records import four_digits
+from dlrun.records import counted, four_digits
 from dlrun.reporting.plots.curves import error_label
 from dlrun.reporting.plots.key_scale import KeyScale, as_cell, key_scales
 from dlrun.reporting.plots.kinds import Options
 from dlrun.reporting.plots.names import label
 from dlrun.reporting.plots.source import Source
-from dlrun.reporting.plots.style import BLUE, FAINT, PAPER, VERMILLION, colour, legend, marker
+from dlrun.reporting.plots.style import BLUE, FAINT, PAPER, VERMILLION, colour, legend, marker, turn_crowded_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,7 +95,9 @@ def draw(figure: Figure, sources: Sequence[Source], options: Options) -> None:
         axes.plot([], [], color=FAINT, lw=0.8, ls=":", label=f"{int((~finite).sum())} not finished")
     for place, scale in enumerate(found.scales):
         _ticks_beside(axes, place, *scale.ticks())
-    _ticks_beside(axes, last, [0.0, 0.5, 1.0], [f"{low + share * (high - low):.3g}" for share in (0, 0.5, 1)])
+    shares = [0.0, 0.5, 1.0]
+    scores = [float(f"{low + share * (high - low):.3g}") for share in shares]
+    _ticks_beside(axes, last, shares, [f"{score:.6g}" for score in scores])
     axes.set_xticks(range(last + 1), [_key(scale.key) for scale in found.scales] + ["score"])
     axes.tick_params(axis="x", length=0)
     axes.set_yticks([])
@@ -103,7 +105,7 @@ def draw(figure: Figure, sources: Sequence[Source], options: Options) -> None:
     axes.set_ylim(-0.04, 1.04)
     axes.grid(True, axis="x", alpha=0.8)
     axes.spines[["left", "bottom"]].set_visible(False)
-    axes.set_title(options.title or f"{sources[0].title}: {len(found.score)} trials")
+    axes.set_title(options.title or f"{sources[0].title}: {counted(len(found.score), 'trial')}")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
@@ -140,6 +142,8 @@ def draw_slices(figure: Figure, sources: Sequence[Source], options: Options) -> 
             axes.set_ylabel("score: " + error_label(sources).replace(" (", "\n("))
     for place in range(count, rows * columns):
         panels[place // columns][place % columns].set_visible(False)
+    chosen_among = [panels[i // columns][i % columns] for i, scale in enumerate(found.scales) if scale.choices]
+    turn_crowded_names(figure, chosen_among)
     if len(numbers) > 1:
         legend(panels[0][0])
     title = f"{sources[0].title}: score along each key; the star is the best"
@@ -173,7 +177,7 @@ def draw_rounds(figure: Figure, sources: Sequence[Source], options: Options) -> 
             mew=0,
             color=colour(index),
             alpha=0.8,
-            label=f"round {number:g}: {int(chosen.sum())} trials",
+            label=f"round {number:g}: {counted(int(chosen.sum()), 'trial')}",
         )
     best = found.score[found.best] if up is None else found.units[up][found.best]
     axes.plot(found.units[across][found.best], best, "*", ms=13, color=VERMILLION, mec="#FFFFFF", mew=0.6, label="best")

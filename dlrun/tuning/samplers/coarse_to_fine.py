@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dlrun.records import four_digits
 from dlrun.tuning.samplers.random import uniform_units
 from dlrun.tuning.space import EDGE, Dimension, Space, value_key
 from dlrun.tuning.trials import Draw, Trial, ranked
@@ -94,9 +95,8 @@ class CoarseToFine:
             return before.sides, f"{len(finished)} of {len(trials)} trials finished: the box stays as it was"
         best = finished[: max(FEWEST, ceil(len(finished) / SHARE))]
         sides = tuple(self._side(each, [t.values[each.key] for t in best]) for each in self._space.dimensions)
-        reason = (
-            f"around the best {len(best)} of {len(trials)} trials, scores {best[0].score:.4g} to {best[-1].score:.4g}"
-        )
+        scores = [four_digits(trial.score) for trial in best if trial.score is not None]
+        reason = f"around the best {len(best)} of {len(trials)} trials, scores {scores[0]} to {scores[-1]}"
         edge = [d.key for d, s in zip(self._space.dimensions, before.sides, strict=True) if _on_edge(d, s, best[0])]
         if edge:
             reason += f"; the best lies on the edge of the box before in {', '.join(edge)}"
