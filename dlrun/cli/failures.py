@@ -95,7 +95,7 @@ def _describe_usage(error: Any, arguments: Sequence[str]) -> tuple[int, str]:
     path = context.command_path if context else "dlrun"
     message = error.format_message()
     if type(error).__name__ == "NoSuchOption":
-        message = f"no such option {error.option_name!r}{_nearest_option(error.option_name, context)}"
+        message = f"no such option {error.option_name!r}{_nearest_option(error.option_name, context, arguments)}"
     elif message.startswith("Invalid value for") and (given := _given_value(error, arguments)):
         message = message.replace("Invalid value for", f"invalid value {given!r} for", 1)
     message = message[:1].lower() + message[1:].rstrip(".")
@@ -113,25 +113,42 @@ def _given_value(error: Any, arguments: Sequence[str]) -> str | None:
     return None
 
 
-def _nearest_option(wrong: str, context: Any) -> str:
+def _nearest_option(wrong: str, context: Any, arguments: Sequence[str]) -> str:
     if context is None:
         return ""
-    if key := _key_called(wrong.lstrip("-").replace("-", "_"), context):
-        return f"; it is a key of the experiment: --set {key}=…"
-    known = [name for parameter in context.command.get_params(context) for name in parameter.opts]
-    options = [name for name in known if name.startswith("--")]
-    near = difflib.get_close_matches(wrong, options, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(options))}"
+    parameters = context.command.get_params(context)
+    known = {name.lstrip("-"): name for parameter in parameters for name in parameter.opts if name.startswith("--")}
+    if not wrong.startswith("--") and any(parameter.name == "expression" for parameter in parameters):
+        given = next((argument for argument in arguments if argument.startswith(wrong)), wrong)
+        return f"; an expression that begins with a minus needs a space before it: {f' {given}'!r}"
+    name = wrong.lstrip("-").replace("-", "_")
+    key = _key_called(name) if "set" in known else None
+    own_option = key[-1].replace("_", "-") if key else ""
+    if key and own_option not in known:
+        value = _value_after(wrong, arguments) if key[-1] == name.split(".")[-1] else "…"
+        return f"; it is a key of the experiment: --set {'.'.join(key)}={value}"
+    near = [own_option] if key else difflib.get_close_matches(wrong.lstrip("-"), known, n=1)
+    return f"; did you mean {known[near[0]]!r}?" if near else f"; there are {', '.join(sorted(known.values()))}"
 
 
-def _key_called(name: str, context: Any) -> str | None:
-    """The experiment's key of this name, where the command takes --set."""
-    if not any("--set" in parameter.opts for parameter in context.command.get_params(context)):
-        return None
-    from dlrun.config.keys import all_keys, key_text
+def _key_called(name: str) -> tuple[str, ...] | None:
+    """The experiment's key of this name, dotted or its last part, or that others call so."""
+    from dlrun.config.keys import all_keys
+    from dlrun.config.problems import OTHER_NAMES
 
-    found = [key for key, doc in all_keys().items() if key[-1] == name and not doc.table]
-    return key_text(min(found, key=len)) if found else None
+    path = tuple(name.split("."))
+    found = [key for key, doc in all_keys().items() if key[-len(path) :] == path and not doc.table]
+    return min(found, key=len) if found else OTHER_NAMES.get(name)
+
+
+def _value_after(option: str, arguments: Sequence[str]) -> str:
+    """The value that the command line gives this option, which the command does not have."""
+    for argument, following in zip(arguments, [*arguments[1:], "-"], strict=True):
+        if argument == option and not following.startswith("-"):
+            return following
+        if argument.startswith(f"{option}="):
+            return argument.removeprefix(f"{option}=")
+    return "…"
 
 
 def _describe_os_error(error: OSError) -> tuple[int, str]:

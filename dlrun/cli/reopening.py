@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dlrun.errors import ConfigError, RunError
@@ -35,7 +35,7 @@ def reopened(stored: StoredRun, backend: Backend) -> tuple[TrainRun, str]:
             f"the data ({experiment.data.source}) is no longer what this model was trained on: its hash differs. "
             "Rows that it has seen may be in the dev and test parts"
         )
-    _check_fit(problem, stored, changed)
+    _check_fit(problem, stored, changed=bool(changed))
     network = experiment.model.kind == "network"
     try:
         return TrainRun(problem, backend, start=stored.model if network else None), changed
@@ -43,37 +43,40 @@ def reopened(stored: StoredRun, backend: Backend) -> tuple[TrainRun, str]:
         raise RunError(f"{stored.folder}: config.toml and model.safetensors are not of the same run") from None
 
 
-def _check_fit(problem: Problem, stored: StoredRun, changed: str) -> None:
+def _check_fit(problem: Problem, stored: StoredRun, *, changed: bool) -> None:
     """The data must still mean the same columns and classes to the model."""
     prepared, dataset = stored.model.preprocessing, problem.dataset
     kind = problem.experiment.model.kind
     if (prepared.encoding, prepared.classes) == (dataset.encoding, dataset.classes) and kind == stored.model.kind:
         return
-    if not changed:
+    if not changed or kind != stored.model.kind:
         raise RunError(f"{stored.folder}: config.toml and model.safetensors are not of the same run")
-    source, what = problem.experiment.data.source, _first_difference(prepared, dataset)
     raise RunError(
-        f"{stored.folder}: its data ({source}) has changed since the training, and no longer fits the model: {what}; "
-        "--data FILE measures the model on a table of the same columns"
+        f"{stored.folder}: the data ({problem.experiment.data.source}) is no longer what this model was trained on: "
+        f"{_first_difference(prepared, dataset)}; put the old table back, or measure the model on another one with "
+        f"dlrun evaluate {stored.folder} --data FILE"
     )
 
 
-def _first_difference(prepared: Preprocessing, dataset: Dataset) -> str:
-    """What the model knows and the data has not, or the other way round."""
-    before, now = ({each.name: each for each in encoding} for encoding in (prepared.encoding, dataset.encoding))
-    for name in [*before, *now]:
-        if name not in now:
-            return f"there is no column {name!r} any more"
-        if name not in before:
-            return f"there was no column {name!r}"
-        if before[name].kind != now[name].kind:
-            return f"column {name!r} was {before[name].kind} and is {now[name].kind}"
-        if other := set(before[name].categories) ^ set(now[name].categories):
-            return f"column {name!r} {_gained_or_lost(min(other), now[name].categories)}"
-    if other := set(prepared.classes) ^ set(dataset.classes):
-        return f"the target {_gained_or_lost(min(other), dataset.classes)}"
-    return "its columns stand in another order"
+def _first_difference(before: Preprocessing, now: Dataset) -> str:
+    """The first column, category or class that is another than the model knows."""
+    known, found = {each.name: each for each in before.encoding}, {each.name: each for each in now.encoding}
+    if told := _gone_or_new("column", list(known), list(found)):
+        return told
+    for name, column in known.items():
+        if column.kind != found[name].kind:
+            return f"the column {name!r} was {column.kind} and is {found[name].kind}"
+        if told := _gone_or_new("category", column.categories, found[name].categories):
+            return f"in the column {name!r} {told}"
+    if before.task != now.task:
+        return f"the target {now.target_name!r} made it a {before.task}, and makes it a {now.task}"
+    if told := _gone_or_new("class", before.classes, now.classes):
+        return f"in the target {now.target_name!r} {told}"
+    return "its columns are in another order"
 
 
-def _gained_or_lost(value: str, now: Collection[str]) -> str:
-    return f"{'now has' if value in now else 'no longer has'} {value!r}"
+def _gone_or_new(what: str, before: Sequence[str], now: Sequence[str]) -> str:
+    gone, new = ([each for each in a if each not in set(b)] for a, b in ((before, now), (now, before)))
+    parts = [f"the {what} {gone[0]!r} is gone"] if gone else []
+    parts += [f"the {what} {new[0]!r} is new"] if new else []
+    return " and ".join(parts)

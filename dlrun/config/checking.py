@@ -43,6 +43,11 @@ def _validated(document: dict[str, Any], where: str, blame: Callable[[Problem], 
     raise ConfigError("\n  ".join([heading, *(overridden or line for overridden, line in lines)]))
 
 
+def fits(document: dict[str, Any], path: tuple[str, ...], value: Any) -> bool:
+    """Whether the document is an experiment with this value at the path."""
+    return not _misfits(document, path, (value,))
+
+
 def with_values(experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
     """The experiment with other values at dotted keys, checked again, and without its `tune.space`.
 

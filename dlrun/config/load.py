@@ -62,14 +62,20 @@ def load_experiment(
         changes.append(Override(("seed",), seed, f"--seed {seed}"))
         document["seed"] = seed
 
+    from dlrun.config.checking import fits, validate
+    from dlrun.config.keys import key_text, value_text
+
     def blame(problem: Problem) -> str | None:
         for change in reversed(changes):
             if change.touches(problem.path):
-                # The override shows key and value itself, unless the trouble is elsewhere in its table.
-                return f"{change.shown}: {problem.text if problem.path == change.path else problem}"
+                if problem.path != change.path:
+                    return f"{change.shown}: {problem}"
+                # The override shows key and value itself.
+                listed = change.as_list()
+                fitting = listed is not None and fits(document, change.path, listed)
+                hint = f", as in --set '{key_text(change.path)}={value_text(listed)}'" if fitting else ""
+                return f"{change.shown}: {problem.text}{hint}"
         return None
-
-    from dlrun.config.checking import validate
 
     return LoadedExperiment(experiment=validate(document, where=origin, blame=blame), folder=folder, origin=origin)
 

@@ -29,6 +29,12 @@ class Override:
         common = min(len(path), len(self.path))
         return path[:common] == self.path[:common]
 
+    def as_list(self) -> list[Any] | None:
+        """The value as a list, where it was written without brackets: 8,4 as [8, 4]."""
+        if isinstance(self.value, list | dict) or self.value is MISSING or len(self.shown) >= _SHOWN:
+            return None
+        return [_value(part.strip()) for part in self.value.split(",")] if isinstance(self.value, str) else [self.value]
+
 
 def parse_override(text: str) -> Override:
     """`KEY=VALUE`, KEY dotted, VALUE in TOML, else taken as a bare text; `KEY=` takes the key out.

@@ -16,7 +16,7 @@ _SPACE = ("tune", "space")
 _SHOWN = 80  # characters of a value that a message shows
 _NEAR = 0.6  # of 1: names that resemble each other less are no misspelling
 # What others call a key.
-_OTHER_NAMES: dict[str, tuple[str, ...]] = {
+OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "alpha": ("optimizer", "learning_rate"),
     "dropout": ("model", "keep_prob"),
     "lambda": ("regularization", "l2"),
@@ -24,6 +24,13 @@ _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "lr": ("optimizer", "learning_rate"),
     "momentum": ("optimizer", "beta1"),
     "units": ("model", "hidden"),
+}
+# What others call a value, by the key that takes it.
+_OTHER_VALUES: dict[tuple[str, ...], dict[str, str]] = {
+    ("optimizer", "name"): {"sgd": "gradient_descent", "gd": "gradient_descent", "nag": "nesterov"},
+    ("model", "activation"): {"linear": "identity", "none": "identity", "logistic": "sigmoid"},
+    ("model", "loss"): {"mse": "squared_error", "mae": "absolute_error", "bce": "binary_cross_entropy"},
+    ("data", "normalize"): {"standardize": "standard", "z_score": "standard", "min_max": "minmax"},
 }
 MOST = 20  # problems that are told at once
 
@@ -53,8 +60,8 @@ def nearest_key(path: tuple[str, ...]) -> tuple[str, ...] | None:
     One of the same table wins where it is close, and the one with fewer parts where two are alike.
     """
     wrong = path[-1][:_SHOWN].lower().replace("-", "_")
-    if wrong in _OTHER_NAMES and path not in all_keys():
-        return _OTHER_NAMES[wrong]
+    if wrong in OTHER_NAMES:
+        return OTHER_NAMES[wrong]
 
     def resemblance(known: tuple[str, ...]) -> float:
         return difflib.SequenceMatcher(None, wrong, known[-1].lower()).ratio()
@@ -103,7 +110,14 @@ def _sentences(kind: str, loc: Path, context: dict[str, Any], document: dict[str
             key = tuple(str(part) for part in path)
             allowed = all_keys()[key].allowed if key in all_keys() else "a table"
             finite = "finite: " if kind == "finite_number" else ""
-            yield _problem(path, f"should be {finite}{allowed}", document)
+            yield _problem(path, f"should be {finite}{allowed}{_meant(key, document)}", document)
+
+
+def _meant(key: tuple[str, ...], document: dict[str, Any]) -> str:
+    """What the value that stands there is called here, where others call it so."""
+    value = find(document, key)
+    meant = _OTHER_VALUES.get(key, {}).get(value.lower().replace("-", "_")) if isinstance(value, str) else None
+    return f"; {value_text(value, _SHOWN)} is {value_text(meant)} here" if meant else ""
 
 
 def _known_part(loc: Path) -> Path:

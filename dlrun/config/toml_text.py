@@ -63,7 +63,9 @@ def parse_toml(text: str, *, shown: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(_syntax_message(str(error), text, shown)) from None
+        from dlrun.config.toml_faults import syntax_message
+
+        raise ConfigError(syntax_message(str(error), text, shown)) from None
     except RecursionError:
         raise ConfigError(
             f"{shown}: lists or tables lie too deep in each other; should be a few levels at most"
@@ -117,15 +119,3 @@ def _content(file: Path, shown: str) -> bytes:
 
 def _hint(folder: Path) -> str:
     return f", such as {folder / 'config.toml'}" if (folder / "config.toml").is_file() else ""
-
-
-def _syntax_message(complaint: str, text: str, shown: str) -> str:
-    """`FILE: line L, column C: what`; tomllib puts the place in brackets behind its complaint."""
-    match = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", complaint, re.DOTALL)
-    if match is None:
-        return f"{shown}: not valid TOML: {complaint}"
-    what, line, column = match.groups()
-    if line is None:
-        lines = text.split("\n")
-        line, column = str(len(lines)), str(len(lines[-1]) + 1)
-    return f"{shown}: line {line}, column {column}: not valid TOML: {what[:1].lower()}{what[1:]}"

@@ -267,8 +267,25 @@ def test_every_built_command_is_listed() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "key"),
-    [(("train", "iris", "--epochs", "5"), "training.epochs"), (("tune", "--batch-size=5"), "training.batch_size")],
+    [
+        (("train", "iris", "--epochs", "5"), "training.epochs=5"),
+        (("tune", "--batch-size=5"), "training.batch_size=5"),
+        (("train", "--training.epochs", "5"), "training.epochs=5"),
+        (("train", "--lr", "0.1"), "optimizer.learning_rate=…"),
+        (("train", "--dropout", "0.2"), "model.keep_prob=…"),  # what is kept is not what is dropped
+        (("train", "--epochs", "--json"), "training.epochs=…"),
+    ],
 )
 def test_a_key_given_as_an_option(arguments: tuple[str, ...], key: str, dlrun: Any) -> None:
-    assert f"it is a key of the experiment: --set {key}=" in dlrun(*arguments).stderr
+    assert f"it is a key of the experiment: --set {key}\n" in dlrun(*arguments).stderr
     assert "key of the experiment" not in dlrun("show", "--sed", "1").stderr
+
+
+@pytest.mark.parametrize(("wrong", "right"), [("--lr", "--learning-rate"), ("--stpes", "--steps")])
+def test_an_option_that_is_nearly_one_or_another_name_of_one(wrong: str, right: str, dlrun: Any) -> None:
+    assert f"did you mean {right!r}?" in dlrun("minimize", "x**2", wrong, "1").stderr
+
+
+def test_an_expression_that_begins_with_a_minus(dlrun: Any) -> None:
+    assert "needs a space before it: ' -x + x**2'\n" in dlrun("minimize", "-x + x**2").stderr
+    assert dlrun("minimize", " -x + x**2", "--quiet").status == 0

@@ -130,9 +130,37 @@ def test_changed_data_is_said(dlrun: Any, iris_csv: Path) -> None:
     iris_csv.write_text(iris_csv.read_text().replace("setosa", "sitosa"))
     gone = dlrun("evaluate", "run")
     assert gone.status == 2
-    assert "the target no longer has 'setosa'; --data FILE" in gone.stderr
+    assert "in the target 'species' the class 'setosa' is gone and the class 'sitosa' is new;" in gone.stderr
+    assert "dlrun evaluate run --data FILE" in gone.stderr
     iris_csv.unlink()
     assert dlrun("evaluate", "run").status == 2
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "said"),
+    [
+        ("a,b,y", "{i},{c},{y}", ""),
+        ("a,y", "{i},{y}", "the column 'b' is gone;"),
+        ("a,b,c,y", "{i},{c},3,{y}", "the column 'c' is new;"),
+        ("a,d,y", "{i},{c},{y}", "the column 'b' is gone and the column 'd' is new;"),
+        ("b,a,y", "{c},{i},{y}", "its columns are in another order;"),
+        ("a,b,y", "{i},{i},{y}", "the column 'b' was categorical and is numeric;"),
+        ("a,b,y", "{i},{c}l,{y}", "in the column 'b' the category 'big' is gone and the category 'bigl' is new;"),
+        ("a,b,y", "{i},{c},{i}.5", "the target 'y' made it a classification, and makes it a regression;"),
+    ],
+)
+def test_what_changed_in_the_data_is_named(header: str, row: str, said: str, dlrun: Any, here: Path) -> None:
+    def write(header: str, row: str, first: int = 0) -> None:
+        rows = [row.format(i=i, c=("big", "small")[i % 3 > 0], y=i % 2) for i in range(first, 40)]
+        (here / "t.csv").write_text("\n".join([header, *rows]) + "\n")
+
+    write("a,b,y", "{i},{c},{y}")
+    assert dlrun("train", "--data", "t.csv", "--target", "y", "--out", "run", *SHORT).status == 0
+    write(header, row, first=1)
+    result = dlrun("evaluate", "run")
+    assert result.status == (2 if said else 0), result.stderr
+    assert said in result.stderr
+    assert "is no longer what this model was trained on" in result.stderr
 
 
 def test_a_changed_model_is_said(dlrun: Any, here: Path, iris_run: Path) -> None:

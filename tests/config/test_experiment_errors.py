@@ -75,6 +75,14 @@ def test_a_key_by_another_name(text: str, meant: str, tmp_path: Path) -> None:
     assert message(f"{text}\n{IRIS}", tmp_path).endswith(f"the nearest known one is {meant}")
 
 
+def test_a_value_by_another_name(tmp_path: Path) -> None:
+    assert message(f"optimizer.name = 'sgd'\n{IRIS}", tmp_path).endswith('"adamw"; "sgd" is "gradient_descent" here')
+    assert message(f"data.normalize = 'z-score'\n{IRIS}".replace("[data]\n", "data."), tmp_path).endswith(
+        '"z-score" is "standard" here'
+    )
+    assert message(f"optimizer.name = 'adm'\n{IRIS}", tmp_path).endswith('"adamw"')
+
+
 def test_a_key_that_resembles_none_is_told_those_of_its_table(tmp_path: Path) -> None:
     found = message(f"regularization.zzz = 1\n{IRIS}", tmp_path)
     assert found.endswith("unknown key; [regularization] has l2, l1")
@@ -123,6 +131,36 @@ def test_long_values_are_cut(tmp_path: Path) -> None:
 )
 def test_syntax_errors_name_line_and_column(text: str, place: str, tmp_path: Path) -> None:
     assert message(text, tmp_path).startswith(f"my.toml: {place}: not valid TOML: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('name = "a\nseed = 1\n', "line 1, column 10: not valid TOML: a text without its closing quote"),
+        ("name = 'a\nseed = 1\n", "line 1, column 10: not valid TOML: a text without its closing quote"),
+        ("name = 'a", "line 1, column 10: not valid TOML: a text without its closing quote"),
+        ('name = """a\n', "line 2, column 1: not valid TOML: a text without its closing quote"),
+        ("name = a\n", "line 1, column 8: not valid TOML: no value; should be a text in quotes, a number"),
+        ("seed = 1\nseed = 2\n", "line 2, column 9: not valid TOML: the key seed is given twice"),
+        (
+            '[data]\nsource="iris"\nsource="xor"',
+            "line 3, column 13: not valid TOML: the key data.source is given twice",
+        ),
+        ("[model]\nhidden = [1]\nhidden = [\n1,\n]\n", "line 5, column 2: not valid TOML: the key model.hidden is"),
+        (
+            "x = 1\nx.'y.z' = 2\n",
+            'column 12: not valid TOML: x has a value already, so that x."y.z" cannot lie below it',
+        ),
+        ("seed = 1\n[seed]\n", "line 2, column 6: not valid TOML: the key seed is given twice"),
+        ("[data]\n[data]\n", "line 2, column 6: not valid TOML: the table [data] is given twice"),
+        ("data = {}\n[data]\n", "not valid TOML: the table [data] is given twice"),
+        ("data = {}\ndata.x = 1\n", "not valid TOML: the table data was given in braces or as a list"),
+        ("data = {a = 1, a = 2}\n", "not valid TOML: the key a is given twice in one table"),
+        ("[model\nhidden = [1]\n", "line 1, column 7: not valid TOML: expected ']' at the end of a table declaration"),
+    ],
+)
+def test_syntax_errors_in_plain_words(text: str, said: str, tmp_path: Path) -> None:
+    assert said in message(text, tmp_path)
 
 
 @pytest.mark.parametrize("depth", [5000, 300])

@@ -55,6 +55,28 @@ def test_values_are_toml_or_bare_texts(file: Path) -> None:
     assert experiment.data.split.dev == 0.5
 
 
+@pytest.mark.parametrize(
+    ("override", "right"),
+    [
+        ("model.hidden=8,4", "model.hidden=[8, 4]"),
+        ("model.hidden=8", "model.hidden=[8]"),
+        ("model.keep_prob=0.5,1", None),  # two where there is one hidden layer
+        ("data.features=a,b", 'data.features=["a", "b"]'),
+        ("model.hidden=-8", None),
+        ("training.epochs=5,6", None),
+    ],
+)
+def test_a_list_without_brackets(override: str, right: str | None, file: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loaded(file, "model.hidden=[5]", override)
+    if right is None:
+        assert "--set '" not in str(caught.value)
+    else:
+        assert str(caught.value).endswith(f", as in --set '{right}'")
+        key, _, value = right.partition("=")
+        loaded(file, f"{key}={value}")
+
+
 def test_a_value_cannot_bring_further_keys(file: Path) -> None:
     experiment = loaded(file, "data.target=1\nseed = 5")
     assert (experiment.data.target, experiment.seed) == ("1\nseed = 5", 0)

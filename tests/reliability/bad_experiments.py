@@ -83,9 +83,9 @@ EXPERIMENTS = [
     # -- syntax
     experiment("no value", "seed =", "line 1, column 7", "not valid TOML"),
     experiment("two equals signs", "seed == 1", "line 1, column 7", "not valid TOML"),
-    experiment("a key twice", "seed = 1\nseed = 2", "line 2", "not valid TOML", "overwrite"),
+    experiment("a key twice", "seed = 1\nseed = 2", "line 2", "not valid TOML", "the key seed is given twice"),
     experiment("an open list", "model.hidden = [1, 2", "line 2", "not valid TOML"),
-    experiment("an open text", 'name = "a', "line 1", "not valid TOML"),
+    experiment("an open text", 'name = "a', "line 1", "not valid TOML", "closing quote"),
     experiment("a table twice", '[data]\nsource = "a"', "line 3", "not valid TOML"),
     experiment("an impossible date", "seed = 1979-13-27", "line 1", "not valid TOML"),
     experiment("a lone surrogate", 'name = "\\ud800"', "line 1", "not valid TOML"),
