@@ -119,12 +119,20 @@ class _Findings:
         self.errors = self._errors()
         if experiment.model.kind == "network":
             status = str(self.stored.summary.get("status") or "done")
-            self.curve = findings(read_curve(self.stored.folder / "metrics.csv"), status=status)
+            curve = read_curve(self.stored.folder / "metrics.csv")
+            self.curve = findings(curve, status=status, constant=self._constant_cost())
             self.layers = self._layers()
         if self.request.two_sample:
             self.samples = self._two_sample()
         if self.request.learning_curve:
             self.learning = self._learning_curve(output)
+
+    def _constant_cost(self) -> float | None:
+        """The training cost of the best constant answer, where the curve's costs have no penalty in them."""
+        experiment = self.run.problem.experiment
+        figures = (self.stored.summary.get("baseline") or {}).get("figures", {}).get("train")
+        penalized = experiment.regularization.l1 or experiment.regularization.l2 or experiment.model.cost is not None
+        return None if penalized or not figures else figures["cost"]
 
     # -- the pieces ----------------------------------------------------------------------------
 

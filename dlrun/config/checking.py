@@ -45,7 +45,7 @@ def _validated(document: dict[str, Any], where: str, blame: Callable[[Problem], 
 
 def fits(document: dict[str, Any], path: tuple[str, ...], value: Any) -> bool:
     """Whether the document is an experiment with this value at the path."""
-    return not _misfits(document, path, (value,))
+    return not _misfits(document, path, (value,), beside_others=True)
 
 
 def with_values(experiment: Experiment, values: Mapping[str, Any]) -> Experiment:
@@ -65,9 +65,11 @@ def with_values(experiment: Experiment, values: Mapping[str, Any]) -> Experiment
     return validate(document, where=f"the experiment {experiment.name}")
 
 
-def space_problems(experiment: Experiment) -> list[tuple[Sequence[str], str]]:
+def space_problems(experiment: Experiment, *, beside_others: bool = False) -> list[tuple[Sequence[str], str]]:
     """What is wrong with `tune.space`: each key is tried at the extremes of its range.
 
+    A value may be right and yet not fit what the experiment says elsewhere, as layers do not fit a keep_prob for each
+    of others. That concerns a search alone, which asks for it by `beside_others`.
     Pairs of a path and a sentence, as `section.fault` takes them.
     """
     problems: list[tuple[Sequence[str], str]] = []
@@ -76,11 +78,11 @@ def space_problems(experiment: Experiment) -> list[tuple[Sequence[str], str]]:
     for key, values in experiment.tune.space.items():
         path = tuple(key.split("."))
         where = ("tune", "space", key)
-        problems += [(where, text) for text in _misfits(base, path, values.probes())[:1]]
+        problems += [(where, text) for text in _misfits(base, path, values.probes(), beside_others=beside_others)[:1]]
     return problems
 
 
-def _misfits(base: dict[str, Any], path: tuple[str, ...], probes: tuple[Any, ...]) -> list[str]:
+def _misfits(base: dict[str, Any], path: tuple[str, ...], probes: tuple[Any, ...], *, beside_others: bool) -> list[str]:
     """A sentence for each probe that the experiment does not take at the path."""
     sentences = []
     for probe in probes:
@@ -90,8 +92,8 @@ def _misfits(base: dict[str, Any], path: tuple[str, ...], probes: tuple[Any, ...
         try:
             Experiment.model_validate(document)
         except ValidationError as error:
-            reasons = "; ".join(
-                problem.text if problem.path == path else str(problem) for problem in problems_of(error, document)
-            )
-            sentences.append(f"does not fit: {value_text(value, 40)} {reasons}")
+            problems = problems_of(error, document)
+            if beside_others or any(problem.path[: len(path)] == path for problem in problems):
+                reasons = "; ".join(problem.text if problem.path == path else str(problem) for problem in problems)
+                sentences.append(f"does not fit: {value_text(value, 40)} {reasons}")
     return sentences

@@ -24,6 +24,8 @@ FLAT_SHARE, FLAT_EPOCHS = 0.1, 8  # it lasts so long, and the cost
 THEN_FALLS = 0.15  # falls by so much of the range behind it
 STILL_FALLING = 0.02  # of the whole fall in the last tenth of the epochs: not converged
 NOTHING = 0.01  # of the first cost is the whole fall: nothing was learned
+THROWN = 3.0  # times the cost of the best constant answer, after the first epoch: the first steps were too large
+STUCK = 0.97  # of that cost, or more, at the end: nothing was learned of the rows
 RISES_AGAIN = 0.1  # by so much above its lowest the dev cost ends
 
 
@@ -62,10 +64,12 @@ def read_curve(path: Path, *, replica: int = 0) -> Curve:
     return Curve(np.array(found["train"]), np.array(found["dev"]), np.array(found["rate"]))
 
 
-def findings(curve: Curve, *, status: str = "done", reason: str = "") -> list[Finding]:
+def findings(curve: Curve, *, status: str = "done", reason: str = "", constant: float | None = None) -> list[Finding]:
     """What the curve shows, the gravest first; nothing of fewer than 5 epochs but a divergence.
 
-    status  how the training ended: "done", "stopped", "settled" or "diverged"
+    status    how the training ended: "done", "stopped", "settled" or "diverged"
+    constant  the training cost of the best constant answer (the classes' shares, the mean), where no penalty is in
+              the curve
     """
     if status == "diverged" or not np.isfinite(curve.train).all():
         at = f" ({reason})" if reason else ""
@@ -73,13 +77,40 @@ def findings(curve: Curve, *, status: str = "done", reason: str = "") -> list[Fi
     cost = curve.train
     if len(cost) < 5:
         return []
-    found = [_overshoot(curve)]
+    found = [_overshoot(curve) or _thrown_out(curve, constant)]
     if found[0] is None:
-        found += [_nothing_learned(cost), _plateau(cost)]
+        found.append(_nothing_learned(cost) or _stuck(cost, constant))
+        found.append(_plateau(cost))
     if status == "done":
         found.append(_unfinished(cost, overshoots=found[0] is not None))
         found.append(_rises_again(curve.dev))
     return [each for each in found if each is not None]
+
+
+def _thrown_out(curve: Curve, constant: float | None) -> Finding | None:
+    """A blow-up within the first epoch, which a later fall hides."""
+    first = float(curve.train[0])
+    if not constant or first < THROWN * constant:
+        return None
+    return Finding(
+        "overshoots",
+        f"After the first epoch the training cost was {four_digits(first)}, {first / constant:.2g} times that of the "
+        f"best constant answer ({four_digits(constant)}): the first steps were too large. A smaller learning rate than "
+        f"{curve.learning_rate[0]:g} is needed, or a warm-up.",
+    )
+
+
+def _stuck(cost: FloatArray, constant: float | None) -> Finding | None:
+    """A cost that ends where a constant answer would be."""
+    last = float(cost[-1])
+    if not constant or last < STUCK * constant:
+        return None
+    return Finding(
+        "stuck",
+        f"The training cost ends at {four_digits(last)}, no better than the best constant answer's "
+        f"({four_digits(constant)}): nothing was learned of the rows. Steps that are too large can do that, by units "
+        "that answer 0 to every row.",
+    )
 
 
 def _range(cost: FloatArray) -> float:

@@ -32,7 +32,7 @@ def next_steps(
 
     stopped   early stopping ended the training: more epochs alone would change nothing
     learning  what the cost curve showed (`curves`) and how the signal goes through the layers (`layers`): "overshoots",
-              "vanish", "explode" and "unfinished" change what comes first
+              "stuck", "vanish", "explode" and "unfinished" change what comes first
     """
     found: list[Step] = []
     makers = {VARIANCE: _against_variance, MISMATCH: _against_mismatch, OVERFITTING: _new_dev}
@@ -41,6 +41,9 @@ def next_steps(
         found.append(
             Step("a learning rate that is too large", "smaller steps", (f"optimizer.learning_rate={rate / 10:.3g}",))
         )
+    if "stuck" in learning and "vanish" not in learning:
+        rate = experiment.optimizer.learning_rate
+        found.append(Step("a cost that is stuck", "smaller steps", (f"optimizer.learning_rate={rate / 10:.3g}",)))
     found += _for_the_signal(experiment, learning)
     if "unfinished" in learning and BIAS not in troubles:
         found.append(_longer(experiment, "a cost that still falls", stopped=stopped))

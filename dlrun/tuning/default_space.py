@@ -58,6 +58,12 @@ def _decays(own: str) -> list[str]:
 def with_space(experiment: Experiment) -> tuple[Experiment, bool]:
     """The experiment with a space, and whether that is the default one."""
     if experiment.tune.space:
+        from dlrun.config.checking import space_problems
+        from dlrun.config.keys import key_text
+
+        if problems := space_problems(experiment, beside_others=True):
+            path, text = problems[0]
+            raise ConfigError(f"{experiment.name}: {key_text(tuple(path))}: {text}")
         return experiment, False
     from dlrun.config import validate
 

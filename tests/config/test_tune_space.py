@@ -9,6 +9,7 @@ import pytest
 
 from dlrun.config import Experiment, Range, validate, with_values
 from dlrun.errors import ConfigError
+from dlrun.tuning.default_space import with_space
 
 
 def experiment(space: dict[str, Any], **tables: Any) -> Experiment:
@@ -94,9 +95,11 @@ def test_every_misfit_is_listed() -> None:
 
 
 def test_the_layers_of_a_choice_must_fit_the_rest() -> None:
+    """In a search. Whoever only trains may give a keep_prob for each layer beside such a space."""
     space = {"model.hidden": {"choice": [[8, 8], [8]]}}
+    made = experiment(space, model={"hidden": [4, 4], "keep_prob": [0.5, 0.5]})
     with pytest.raises(ConfigError, match=r"\[8\] model\.keep_prob"):
-        experiment(space, model={"hidden": [4, 4], "keep_prob": [0.5, 0.5]})
+        with_space(made)
 
 
 def test_a_decay_of_another_name_starts_anew() -> None:

@@ -131,3 +131,13 @@ def test_reading_metrics(tmp_path: Path) -> None:
         read_curve(path)
     with pytest.raises(RunError, match="no such file"):
         read_curve(tmp_path / "nothing.csv")
+
+
+def test_a_blow_up_within_the_first_epoch_and_a_cost_that_stays_where_a_constant_answer_is() -> None:
+    falling = np.geomspace(50, 0.5, 30)
+    known = Curve(falling, np.empty(0), np.full(30, 0.1))
+    assert [each.what for each in findings(known, status="stopped", constant=1.1)] == ["overshoots"]
+    assert findings(known, status="stopped") == []  # nothing to compare with
+    assert findings(known, status="stopped", constant=40.0) == []
+    stuck = Curve(np.r_[3.0, 2.6, np.full(28, 2.303)], np.empty(0), np.full(30, 1.0))
+    assert [each.what for each in findings(stuck, status="stopped", constant=2.3025)] == ["stuck"]

@@ -166,7 +166,7 @@ def test_a_nan_at_step_17_in_replica_3_of_8_changes_nothing_in_the_seven(problem
     _, hurt = trained(p, replicas, p.shared_rows(Backend()))
     assert count == 40
     assert hurt[3].status == "diverged"
-    assert "epoch 2, step 1" in hurt[3].reason
+    assert hurt[3].reason.endswith("epoch 2, step 18")  # whose cost is the first that the weights of step 17 give
     for number in {*range(8)} - {3}:
         assert hurt[number].status == sound[number].status == "done"
         same_result(hurt[number], sound[number])
