@@ -114,10 +114,11 @@ def command(
 
 def open_runs(runs: Sequence[Path], labels: Sequence[str] | None) -> list[Source]:
     """The runs under the names that --label gives them."""
+    from dlrun.records import counted
     from dlrun.reporting.plots.source import open_source
 
     if labels and len(labels) != len(runs):
-        raise ConfigError(f"--label: {len(labels)} given for {len(runs)} runs; give one for each, or none")
+        raise ConfigError(f"--label: {len(labels)} given for {counted(len(runs), 'run')}; give one for each, or none")
     names: Sequence[str | None] = labels or [None] * len(runs)
     return [open_source(run, name) for run, name in zip(runs, names, strict=True)]
 

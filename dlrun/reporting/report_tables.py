@@ -9,7 +9,7 @@ from typing import Any
 
 from dlrun.reporting.plots.source import Source
 from dlrun.reporting.report_figures import baseline_of, between, number, warnings_told
-from dlrun.reporting.resampling_report import bootstrap_table, scheme_text
+from dlrun.reporting.resampling_report import bootstrap_table, interval_methods, scheme_text
 from dlrun.reporting.tables import Column, Table
 from dlrun.reporting.train_report import ERROR_NAMES, shown
 
@@ -63,7 +63,7 @@ def _folds(source: Source) -> list[Table]:
         table.add(name, *(_rounded(number(each.get(key))) for each in (model, other)))
     table.add("interval", *(between(number(each["ci_low"]), number(each["ci_high"])) for each in (model, other)))
     if summary.get("interval"):
-        table.footnotes.append(f"Interval of {100 * summary['confidence']:g} %: {summary['interval']}.")
+        table.footnotes.append(f"Interval of {100 * summary['confidence']:g} %: {interval_methods(summary)}.")
     return [table]
 
 

@@ -55,11 +55,17 @@ def folds_tables(summary: Mapping[str, Any], folds: Sequence[FoldFigures], folde
             table.add(label, shown(error[key]), shown(baseline["error"][key]))
         between = [_between(each["ci_low"], each["ci_high"]) for each in (error, baseline["error"])]
         table.add(f"{100 * summary['confidence']:g} % interval", *between)
-        other = baseline.get("interval", summary["interval"])
-        differs = f"; of the {baseline['kind']}: {other}" if other != summary["interval"] else ""
-        table.footnotes.append(f"Interval: {summary['interval']}{differs}.")
+        table.footnotes.append(f"Interval: {interval_methods(summary)}.")
     table.footnotes += [*_verdict(summary), *_remarks(summary), f"Files: {folder}"]
     return [*tables, table]
+
+
+def interval_methods(summary: Mapping[str, Any]) -> str:
+    """How the model's interval was made, and the baseline's where that is another way."""
+    baseline = summary["baseline"]
+    own, other = summary["interval"], baseline.get("interval") or summary["interval"]
+    text = own if own == other else f"{own}; of the {baseline['kind']}: {other}"
+    return text.replace("folds", "repeats") if summary["command"] == "holdout" else str(text)
 
 
 def _folds_table(summary: Mapping[str, Any], folds: Sequence[FoldFigures]) -> Table:

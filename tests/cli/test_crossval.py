@@ -368,6 +368,9 @@ def test_each_column_has_its_own_interval(here: Path, dlrun: Any) -> None:
     assert f"Interval: t over folds, variance s²/k; of the majority: {told['baseline']['interval']}." in result.stdout
     again = dlrun("holdout", "iris", "--repeats", "3", "--set", "training.epochs=2")
     assert "mean of the repeats" in again.stdout
+    assert "Interval: t over repeats, variance (1/k + n_test/n_train)·s²; of the majority: Wilson" in again.stdout
+    assert dlrun("report", "run", "--out", "page.html").status == 0
+    assert f"; of the majority: {told['baseline']['interval']}." in (here / "page.html").read_text()
 
 
 def test_one_of_a_kind_is_no_plural(dlrun: Any) -> None:

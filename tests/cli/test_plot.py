@@ -79,7 +79,7 @@ WRONG = {
     "folder": (("--out", "sub.png"), "is a folder"),
     "kind": (("--kind", "cots"), "--kind cots: no such kind; did you mean 'cost'?"),
     "other kind": (("--kind", "folds"), "has no folds to plot"),
-    "labels": (("--label", "a", "--label", "b"), "--label: 2 given for 1 runs"),
+    "labels": (("--label", "a", "--label", "b"), "--label: 2 given for 1 run;"),
     "all to one": (("--kind", "all", "--out", "a.png"), "--kind all draws several pictures"),
     "no folder": (("--out", "no/such/a.png"), "No such file or directory".lower()),
 }

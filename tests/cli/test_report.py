@@ -182,7 +182,7 @@ def test_damaged_summaries_give_a_page_or_one_message(dlrun: Dlrun, here: Path) 
 WRONG = {
     "ending": (("--out", "a.pdf"), "a report's name should end in .html"),
     "folder": (("--out", "sub.html"), "is a folder"),
-    "labels": (("--label", "a", "--label", "b"), "2 given for 1 runs"),
+    "labels": (("--label", "a", "--label", "b"), "2 given for 1 run;"),
 }
 
 
