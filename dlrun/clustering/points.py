@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlrun.data.encoding import categorical_mask, encode_table, feature_names, fit_encoding
+from dlrun.data.gaps import Gaps
 from dlrun.data.scaling import fit_scaling
 from dlrun.data.sources import load_table
 from dlrun.data.target import read_target
@@ -67,19 +68,11 @@ def load_points(data: DataConfig, *, folder: Path, seed: int) -> Points:
     encoding = fit_encoding(table, names)
     values = encode_table(table, encoding)
     columns = feature_names(encoding)
-    gaps = np.isnan(values)
-    rows = np.arange(len(values), dtype=np.int64)
-    if gaps.any() and data.missing == "error":
-        row = int(np.flatnonzero(gaps.any(axis=1))[0])
-        cells = {name: table.column(name, key="data.features")[row] for name in names}
-        name = next(name for name, cell in cells.items() if cell is None or cell != cell)
-        raise DataError(
-            f"{table.where(row, name)}: the value is missing; "
-            'data.missing = "mean" fills such cells, "drop" leaves their rows out'
-        )
-    if data.missing == "drop":
-        rows = rows[~gaps.any(axis=1)]
-        values = values[rows]
+    gaps = Gaps(names)
+    gaps.add(table)
+    kept = gaps.settle(table.name, data, target)
+    rows = np.arange(len(values), dtype=np.int64) if kept is None else kept
+    values = values if kept is None else values[kept]
     if not len(rows):
         raise DataError(f"{table.name} has no rows to cluster")
     categorical = categorical_mask(encoding)
