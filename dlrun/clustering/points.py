@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from dlrun.data.encoding import categorical_mask, encode_table, feature_names, fit_encoding
+from dlrun.data.encoding import ColumnEncoding, categorical_mask, encode_table, feature_names, fit_encoding
 from dlrun.data.gaps import Gaps
 from dlrun.data.scaling import fit_scaling
 from dlrun.data.sources import load_table
@@ -32,6 +32,7 @@ class Points:
     scaled   (n, d) what distances are measured on; scale (d,) is what a unit of the table is there
     labels   (n,) codes of the target's classes, to compare with, where the table has a target with classes
     rows     (n,) row numbers of the table, which skip rows that were dropped
+    encoding of the table's columns
     """
 
     name: str
@@ -42,7 +43,13 @@ class Points:
     labels: IntArray | None
     target: str | None
     rows: IntArray
+    encoding: tuple[ColumnEncoding, ...]
     hash: str
+
+    @property
+    def features(self) -> FloatArray:
+        """`values`, as a data set calls them."""
+        return self.values
 
 
 def load_points(data: DataConfig, *, folder: Path, seed: int) -> Points:
@@ -87,6 +94,7 @@ def load_points(data: DataConfig, *, folder: Path, seed: int) -> Points:
         labels=_labels(table, target, rows),
         target=target,
         rows=rows,
+        encoding=encoding,
         hash=table.hash,
     )
 
