@@ -56,6 +56,7 @@ def command(
     A target, where there is one, is no part of it: it is compared with the clusters afterwards.
     """
     began = time.perf_counter()
+    from dlrun.cli.remarks import remark_on_columns
     from dlrun.clustering.kmeans import STARTS
     from dlrun.clustering.points import load_points
     from dlrun.config import load_experiment, to_toml
@@ -71,6 +72,7 @@ def command(
     loaded = load_experiment(experiment, overrides=set_ or [], seed=seed, data=data, target=target)
     chosen = loaded.experiment
     points = load_points(chosen.data, folder=loaded.folder, seed=chosen.seed)
+    remark_on_columns(output, data, chosen.data, points)
     with computing_threads(1):
         choices = [choice(points, k, starts=starts, start=start, seed=chosen.seed) for k in counts]
     with claim_run_folder(out=out, name=chosen.name, command="kmeans", overwrite=overwrite) as folder:

@@ -100,6 +100,7 @@ def prepare(
 ) -> Prepared:
     """Load the experiment and its data, and divide the rows: `splitter(data, seed, strata)`."""
     from dlrun.backend import select_backend
+    from dlrun.cli.remarks import remark_on_columns
     from dlrun.cli.resuming import Request
     from dlrun.config import load_experiment
     from dlrun.data.dataset import load_dataset
@@ -122,6 +123,7 @@ def prepare(
             f"are tested here; should be left out for `dlrun {command}`"
         )
     data = load_dataset(experiment.data, task=experiment.task, folder=loaded.folder, seed=experiment.seed)
+    remark_on_columns(output, loading.get("data"), experiment.data, data)
     problem = Problem(experiment, data)
     stratified = experiment.data.split.stratify and options["kind"] != "leave_one_out"
     resamples = splitter(data, experiment.seed, strata_of(data) if stratified else None)

@@ -100,14 +100,14 @@ def smoothed_name(column: str, beta: float) -> str:
 def read_series(file: Path, column: str) -> DataTable:
     """The table, with `column` as numbers."""
     from dlrun.data.sources import load_table
-    from dlrun.data.values import COMMAS, have_decimal_commas
+    from dlrun.data.values import decimal_commas
 
     found = load_table(str(file), folder=Path.cwd())
     series = found.column(column, key="--column")
     if series.dtype != float:
         row = next(i for i, value in enumerate(series) if not _is_number(value))
-        if have_decimal_commas([series[row]]):
-            raise DataError(f"{found.where(row, column)}: {series[row]!r}: {COMMAS}")
+        if commas := decimal_commas([series[row]]):
+            raise DataError(f"{found.where(row, column)}: {commas}")
         raise DataError(f"{found.where(row, column)}: {series[row]!r} is no number; --column should name a numeric one")
     return found
 

@@ -57,6 +57,7 @@ def command(
     """Train the experiment's model, and measure it on the train, dev and test parts beside a baseline."""
     began = time.perf_counter()
     from dlrun.backend import select_backend
+    from dlrun.cli.remarks import remark_on_columns
     from dlrun.cli.resuming import Request, Resumption, origin_of, request_to_resume, told_how_to_go_on
     from dlrun.config import to_toml
     from dlrun.data.dataset import load_dataset
@@ -76,6 +77,7 @@ def command(
     loaded = request.load()
     chosen = loaded.experiment
     dataset = load_dataset(chosen.data, task=chosen.task, folder=loaded.folder, seed=chosen.seed)
+    remark_on_columns(output, data, chosen.data, dataset)
     problem = Problem(chosen, dataset)
     start = _starting_model(problem, output)
     backend = select_backend(device.value)

@@ -105,6 +105,7 @@ def command(
     """Search the experiment's [tune.space] for the values with the least error."""
     began = time.perf_counter()
     from dlrun.backend import select_backend
+    from dlrun.cli.remarks import remark_on_columns
     from dlrun.cli.resuming import Request, origin_of, refuse_code_of, told_how_to_go_on
     from dlrun.config import load_experiment, to_toml
     from dlrun.data.dataset import load_dataset
@@ -135,6 +136,7 @@ def command(
             "leave EXPERIMENT, --data, --set and --seed out"
         )
     dataset = load_dataset(chosen.data, task=chosen.task, folder=loaded.folder, seed=chosen.seed)
+    remark_on_columns(output, data, chosen.data, dataset)
     problem = Problem(chosen, dataset)
     backend = select_backend(device.value)
     header = header_of(out) if stored is not None and out is not None else None

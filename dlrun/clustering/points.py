@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from dlrun.data.encoding import categorical_mask, encode_table, feature_names, fit_encoding
+from dlrun.data.encoding import ColumnEncoding, categorical_mask, encode_table, feature_names, fit_encoding
+from dlrun.data.gaps import Gaps
 from dlrun.data.scaling import fit_scaling
 from dlrun.data.sources import load_table
 from dlrun.data.target import read_target
@@ -31,6 +32,7 @@ class Points:
     scaled   (n, d) what distances are measured on; scale (d,) is what a unit of the table is there
     labels   (n,) codes of the target's classes, to compare with, where the table has a target with classes
     rows     (n,) row numbers of the table, which skip rows that were dropped
+    encoding of the table's columns
     """
 
     name: str
@@ -41,7 +43,13 @@ class Points:
     labels: IntArray | None
     target: str | None
     rows: IntArray
+    encoding: tuple[ColumnEncoding, ...]
     hash: str
+
+    @property
+    def features(self) -> FloatArray:
+        """`values`, as a data set calls them."""
+        return self.values
 
 
 def load_points(data: DataConfig, *, folder: Path, seed: int) -> Points:
@@ -67,19 +75,11 @@ def load_points(data: DataConfig, *, folder: Path, seed: int) -> Points:
     encoding = fit_encoding(table, names)
     values = encode_table(table, encoding)
     columns = feature_names(encoding)
-    gaps = np.isnan(values)
-    rows = np.arange(len(values), dtype=np.int64)
-    if gaps.any() and data.missing == "error":
-        row = int(np.flatnonzero(gaps.any(axis=1))[0])
-        cells = {name: table.column(name, key="data.features")[row] for name in names}
-        name = next(name for name, cell in cells.items() if cell is None or cell != cell)
-        raise DataError(
-            f"{table.where(row, name)}: the value is missing; "
-            'data.missing = "mean" fills such cells, "drop" leaves their rows out'
-        )
-    if data.missing == "drop":
-        rows = rows[~gaps.any(axis=1)]
-        values = values[rows]
+    gaps = Gaps(names)
+    gaps.add(table)
+    kept = gaps.settle(table.name, data, target)
+    rows = np.arange(len(values), dtype=np.int64) if kept is None else kept
+    values = values if kept is None else values[kept]
     if not len(rows):
         raise DataError(f"{table.name} has no rows to cluster")
     categorical = categorical_mask(encoding)
@@ -94,6 +94,7 @@ def load_points(data: DataConfig, *, folder: Path, seed: int) -> Points:
         labels=_labels(table, target, rows),
         target=target,
         rows=rows,
+        encoding=encoding,
         hash=table.hash,
     )
 

@@ -16,8 +16,7 @@ import numpy as np
 from dlrun.data.table import BoolArray, Column, FloatArray, Table
 from dlrun.data.values import (
     BOOLEANS,
-    COMMAS,
-    have_decimal_commas,
+    decimal_commas,
     memory_bytes,
     number_label,
     parse_number,
@@ -87,8 +86,8 @@ def text_encoding(name: str, present: set[str], rows: int) -> ColumnEncoding | N
 
 def _too_many(table: Table, name: str, values: Column, present: set[str]) -> str:
     texts = {value for value in present if parse_number(value) is None}
-    if have_decimal_commas(present):
-        return f"{table.name}, column {name!r}: {COMMAS}"
+    if commas := decimal_commas(value for value in values if value in present):
+        return f"{table.name}, column {name!r}: {commas}."
     if len(texts) <= len(present) / 10:  # numbers, with a few slips among them
         row = next(index for index, value in enumerate(values) if value in texts)
         return (
@@ -163,8 +162,8 @@ def _as_number(value: str | None, row: int, table: Table, column: ColumnEncoding
         return float(value.lower() == "true")
     number = parse_number(value)
     if number is None or (column.kind == "boolean" and number not in (0, 1)):
-        if have_decimal_commas([value]):
-            raise DataError(f"{table.where(row, column.name)}: {value!r}: {COMMAS}")
+        if commas := decimal_commas([value]):
+            raise DataError(f"{table.where(row, column.name)}: {commas}.")
         wanted = "true or false" if column.kind == "boolean" else "a number"
         raise DataError(f"{table.where(row, column.name)}: {value!r} where the model was trained on {wanted}.")
     return number

@@ -38,7 +38,7 @@ class Gaps:
         self._whole.append(whole)
         self._rows += len(piece)
 
-    def settle(self, table: str, data: DataConfig, target: str) -> IntArray | None:
+    def settle(self, table: str, data: DataConfig, target: str | None) -> IntArray | None:
         """The rows to keep, None for all; or a DataError as `data.missing` asks."""
         if not self.counts:
             return None

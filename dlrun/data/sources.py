@@ -73,10 +73,9 @@ def _path_of(source: str, folder: Path) -> Path:
     if path.suffix.lower() not in SUFFIXES:
         raise DataError(_unknown(source, path))
     if not path.exists():
-        read_from = "" if Path(source).is_absolute() else f" (data.source = {source!r}, relative to {folder})"
-        raise DataError(f"there is no file {path}{read_from}.")
+        raise DataError(f"there is no file {source}{'' if Path(source).is_absolute() else f' in {folder}'}.")
     if not path.is_file():
-        raise DataError(f"{path} is not a regular file (data.source = {source!r}).")
+        raise DataError(f"{source} is not a regular file.")
     return path
 
 
@@ -95,7 +94,8 @@ def _unknown(source: str, path: Path) -> str:
     if path.is_dir():
         return f"{source} is a folder; data.source must be a .csv, .parquet, .npz or .npy file."
     if path.is_file():
-        return f"{source}: files that end in {path.suffix or 'nothing'} are not read; save it as {', '.join(SUFFIXES)}."
+        kind = f"files that end in {path.suffix}" if path.suffix else "files without an ending"
+        return f"{source}: {kind} are not read; save it as .csv, .parquet, .npz or .npy."
     found = next((f"{source}{end}" for end in SUFFIXES if Path(f"{path}{end}").is_file()), None)
     hint = (
         f"; did you mean {found!r}?"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from dlrun.data.encoding import MAX_CATEGORIES
 from dlrun.data.gaps import missing_target
 from dlrun.data.table import Column, FloatArray, IntArray, Table, missing_in
-from dlrun.data.values import BOOLEANS, COMMAS, have_decimal_commas, number_label, parse_number, shorten
+from dlrun.data.values import BOOLEANS, decimal_commas, number_label, parse_number, shorten
 from dlrun.errors import DataError
 
 Task = Literal["classification", "regression"]
@@ -66,8 +66,8 @@ def read_target(
         )
     if count > MAX_CATEGORIES or (rows > 50 and count > rows / 2):
         remedy = 'task = "regression"' if values.dtype == np.float64 else "another column as data.target"
-        if have_decimal_commas(classes):
-            raise DataError(f"{table.name}, column {name!r}: {COMMAS}")
+        if commas := decimal_commas(classes):
+            raise DataError(f"{table.name}, column {name!r}: {commas}.")
         raise DataError(
             f"{table.name}, column {name!r}: the target has {count} different values in {rows} rows, "
             f"too many for classes; choose {remedy}."
@@ -134,8 +134,8 @@ def regression_target(table: Table, name: str) -> FloatArray:
             continue
         number = parse_number(value)
         if number is None:
-            if have_decimal_commas([value]):
-                raise DataError(f"{table.where(row, name)}: {value!r}: {COMMAS}")
+            if commas := decimal_commas([value]):
+                raise DataError(f"{table.where(row, name)}: {commas}.")
             raise DataError(
                 f"{table.where(row, name)}: the target of a regression must be a number, "
                 f'and {value!r} is a text; correct it, or choose task = "classification".'

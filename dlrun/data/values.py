@@ -23,7 +23,7 @@ _MOST_UNFOLDED = 200  # times its own size that a larger one may
 BOOLEANS = frozenset(["true", "false"])
 
 _DECIMAL_COMMA = re.compile(r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+")
-COMMAS = "a decimal comma: dlrun reads numbers with a point, so that it takes this for text; write 1.63 for 1,63"
+_PERHAPS_THOUSANDS = re.compile(r"[-+]?\d{1,3},\d{3}")
 
 
 def parse_number(text: str) -> float | None:
@@ -59,10 +59,15 @@ def shorten(names: Iterable[str], limit: int = 12) -> str:
     return ", ".join(known[:limit]) + more
 
 
-def have_decimal_commas(texts: Iterable[str]) -> bool:
-    """Whether most of these texts are numbers with a comma where dlrun reads a point."""
-    found = [_DECIMAL_COMMA.fullmatch(text) is not None for text in texts]
-    return 2 * sum(found) > len(found)
+def decimal_commas(texts: Iterable[str]) -> str:
+    """What is to be said where most of these texts are numbers with a decimal comma; nothing where they are not."""
+    known = list(texts)
+    found = [text for text in known if _DECIMAL_COMMA.fullmatch(text)]
+    if 2 * len(found) <= len(known):
+        return ""
+    pointed = found[0].replace(".", "").replace(",", ".")
+    whole = f", or {found[0].replace(',', '')}" if _PERHAPS_THOUSANDS.fullmatch(found[0]) else ""
+    return f"{found[0]!r} has a decimal comma, which makes it a text; numbers have a point: write {pointed}{whole}"
 
 
 def cut(text: str, limit: int = 60) -> str:

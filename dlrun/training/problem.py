@@ -62,6 +62,11 @@ class Problem:
         if model.kind == wrong:
             right = "majority" if wrong == "mean" else "mean"
             raise ConfigError(f'model.kind = "{wrong}" does not fit a {data.task}; its baseline is "{right}"')
+        if data.task == "classification" and self.experiment.data.normalize_target:
+            raise ConfigError(
+                f"data.normalize_target = true does nothing for the classes of {data.target_name!r}; "
+                "should be left out, or task be regression"
+            )
         if model.batch_norm and self.experiment.training.batch_size == 1:
             raise ConfigError("training.batch_size = 1 leaves batch normalization no variance; should be 2 or more")
         if model.kind == "nearest_neighbor" and isinstance(data.features, StoredFeatures):

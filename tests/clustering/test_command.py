@@ -91,7 +91,10 @@ def test_missing_values_are_named_filled_or_dropped(tmp_path: Path, capsys: pyte
     table.write_text("a,b\n0,0\n,1\n9,9\n9,8\n", encoding="utf-8")
     base = ["kmeans", "--data", str(table), "--clusters", "2", "--out", str(tmp_path / "run"), "--overwrite", "--json"]
     assert run(base) == 2
-    assert "line 3, column 'a': the value is missing" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert run(["train", "--data", str(table), "--target", "b", "--set", "task=regression"]) == 2
+    assert said == capsys.readouterr().err
+    assert "line 3, column 'a': the value is missing (missing values by column: a 1)" in said
     for missing, expected in (("mean", 4), ("drop", 3)):
         assert run([*base, "--set", f"data.missing={missing}"]) == 0
         assert json.loads(capsys.readouterr().out)["rows"] == expected

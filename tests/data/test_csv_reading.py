@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from dlrun.data import Table, csv_file, load_table
 from dlrun.data.csv_fast import read_plain_csv
 from dlrun.data.csv_file import read_csv
+from dlrun.data.encoding import encode_table, fit_encoding
+from dlrun.data.values import decimal_commas
 from dlrun.errors import DataError
 
 Read = Callable[..., Table]
@@ -240,7 +242,27 @@ def test_decimal_commas_are_called_so(line: str, tmp_path: Path, capsys: pytest.
     assert run([command, *data, *target, *more]) == 2
     said = capsys.readouterr().err
     assert "column 'total'" in said
-    assert "decimal comma" in said
+    assert "'1.100,100' has a decimal comma" in said
+    assert "write 1100.100" in said
+
+
+def test_decimal_commas_where_numbers_were_learned_from(tmp_path: Path) -> None:
+    plain = tmp_path / "plain.csv"
+    plain.write_text("x,y\n" + "".join(f"{i}.5,{i % 2}\n" for i in range(20)))
+    learned = fit_encoding(load_table(str(plain), folder=tmp_path), ["x"])
+    (tmp_path / "new.csv").write_text('x\n"100,5"\n')
+    new = load_table("new.csv", folder=tmp_path)
+    with pytest.raises(DataError, match=r"line 2, column 'x': '100,5' has a decimal comma, .*: write 100.5"):
+        encode_table(new, learned)
+
+
+def test_a_comma_may_part_thousands() -> None:
+    assert decimal_commas(["359,146"]).endswith("write 359.146, or 359146")
+    assert decimal_commas(["-1,5", "2,25", "x"]).endswith(
+        "'-1,5' has a decimal comma, which makes it a text; numbers have a point: write -1.5"
+    )
+    assert not decimal_commas(["1,5", "x"])
+    assert not decimal_commas([])
 
 
 def test_a_file_of_another_format_and_one_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -251,3 +273,8 @@ def test_a_file_of_another_format_and_one_that_is_not_there(tmp_path: Path, caps
     assert "table.xlsx: files that end in .xlsx are not read; save it as .csv" in capsys.readouterr().err
     assert run(["train", "--data", str(tmp_path / "none.csv"), "--target", "y"]) == 2
     assert capsys.readouterr().err == f"dlrun: there is no file {tmp_path / 'none.csv'}.\n"
+    with pytest.raises(DataError, match=f"there is no file none.csv in {re.escape(str(tmp_path))}"):
+        load_table("none.csv", folder=tmp_path)
+    (tmp_path / "table").write_text("x\n1\n")
+    with pytest.raises(DataError, match=r"table: files without an ending are not read; save it as .csv, .parquet"):
+        load_table(str(tmp_path / "table"), folder=tmp_path)

@@ -103,6 +103,7 @@ WORDS = ["a", "b", "c", "a", "b", "c"]
         (WORDS, ["model.kind='mean'"], 'its baseline is "majority"'),
         (NUMBERS, ["model.kind='majority'"], 'its baseline is "mean"'),
         (WORDS, ["model.batch_norm=true", "training.batch_size=1"], "batch_size = 1"),
+        (WORDS, ["data.normalize_target=true"], "normalize_target = true does nothing for the classes of 'y'"),
     ],
 )
 def test_what_does_not_fit_the_data(table, target, overrides, message):
