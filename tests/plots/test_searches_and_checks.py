@@ -75,11 +75,14 @@ def test_every_trial_is_a_line_and_the_best_stands_out(search: Path, draw: Draw)
 @pytest.mark.parametrize(("count", "angle"), [(2, 0), (4, 40), (12, 90)])
 def test_names_of_choices_do_not_run_into_each_other(count: int, angle: int, make_run: MakeRun, draw: Draw) -> None:
     names = [f"[{128 + i}, 64]" for i in range(count)]
-    rows = [(i, "done", 0.1, 9, 10.0 ** -(i % 4), name, name, 0.3, 0, None) for i, name in enumerate(names)]
-    columns = (*TRIALS[:6], "model.other", *TRIALS[6:])
-    with draw("slices", make_run("crowd", {"command": "tune"}, **{"trials.csv": (columns, rows)})) as figure:
+    rows = [(i, "done", 0.1, 9, 10.0 ** -(i % 4), *[name] * 3, 0.3, 0, None) for i, name in enumerate(names)]
+    columns = (*TRIALS[:6], "model.other", "model.third", *TRIALS[6:])
+    summary = {"command": "tune", "task": "regression"}
+    with draw("slices", make_run("crowd", summary, **{"trials.csv": (columns, rows)})) as figure:
         figure.draw_without_rendering()
-        for axes in figure.axes[1:]:
+        title = figure._suptitle.get_window_extent()
+        assert figure.axes[0].yaxis.label.get_window_extent().y1 < title.y0
+        for axes in figure.axes[1:4]:
             labels = axes.get_xticklabels()
             assert {text.get_rotation() for text in labels} == {angle}
             if angle != 40:

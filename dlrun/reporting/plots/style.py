@@ -148,10 +148,11 @@ def whole_ticks(axis: Axis) -> None:
     axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
 
 
-def turn_crowded_names(figure: Figure, panels: Sequence[Axes]) -> None:
-    """Names below an axis that would run into each other are turned until they do not."""
+def turn_crowded_names(figure: Figure, panels: Sequence[Axes]) -> bool:
+    """Names below an axis that would run into each other are turned until they do not; whether any were."""
     if not panels:
-        return
+        return False
+    turned = False
     figure.draw_without_rendering()  # so that the places of names are known
     for axes in panels:
         names = sorted((text.get_window_extent() for text in axes.get_xticklabels()), key=lambda box: box.x0)
@@ -162,6 +163,8 @@ def turn_crowded_names(figure: Figure, panels: Sequence[Axes]) -> None:
         angle = 40 if apart * math.sin(math.radians(40)) > 1.2 * names[0].height else 90
         for text in axes.get_xticklabels():
             text.set(rotation=angle, ha="right", va="top" if angle < 90 else "center", rotation_mode="anchor")
+        turned = True
+    return turned
 
 
 def legend(axes: Axes, *, outside: bool = False) -> None:

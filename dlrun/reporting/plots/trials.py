@@ -143,7 +143,8 @@ def draw_slices(figure: Figure, sources: Sequence[Source], options: Options) -> 
     for place in range(count, rows * columns):
         panels[place // columns][place % columns].set_visible(False)
     chosen_among = [panels[i // columns][i % columns] for i, scale in enumerate(found.scales) if scale.choices]
-    turn_crowded_names(figure, chosen_among)
+    if turn_crowded_names(figure, chosen_among):  # they take height, of which the scores' names need all
+        figure.set_size_inches(figure.get_figwidth(), figure.get_figheight() + 0.5 * rows)
     if len(numbers) > 1:
         legend(panels[0][0])
     title = f"{sources[0].title}: score along each key; the star is the best"
