@@ -161,6 +161,8 @@ def test_syntax_errors_name_line_and_column(text: str, place: str, tmp_path: Pat
             'column 12: not valid TOML: x has a value already, so that x."y.z" cannot lie below it',
         ),
         ("seed = 1\n[seed]\n", "line 2, column 6: not valid TOML: the key seed is given twice"),
+        ('a = """\n[\u00e9]\n"""\nx = 1\nx = 2\n', "line 5, column 6: not valid TOML: cannot overwrite a value"),
+        ("[[a]]\nx = 1\nx = 2\n", "line 3, column 6: not valid TOML: cannot overwrite a value"),
         ("[data]\n[data]\n", "line 2, column 6: not valid TOML: the table [data] is given twice"),
         ("data = {}\n[data]\n", "not valid TOML: the table [data] is given twice"),
         ("data = {}\ndata.x = 1\n", "not valid TOML: the table data was given in braces or as a list"),
