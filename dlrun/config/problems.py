@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from dlrun.config.document import MISSING, find
 from dlrun.config.keys import all_keys, key_text, value_text
+from dlrun.config.tune_section import keys_not_to_vary
 
 _SPACE = ("tune", "space")
 _SHOWN = 80  # characters of a value that a message shows
@@ -87,7 +88,12 @@ def problems_of(error: ValidationError, document: dict[str, Any]) -> list[Proble
         for problem in _sentences(item["type"], item["loc"], item.get("ctx", {}), document):
             found.setdefault((problem.path, problem.text), problem)
         if len(found) >= MOST:
-            break
+            return list(found.values())
+    space = find(document, _SPACE)
+    if isinstance(space, dict):  # told beside wrong ranges, which end the check of the space
+        for key, text in keys_not_to_vary(space)[: MOST - len(found)]:
+            problem = _problem((*_SPACE, key), text, document)
+            found.setdefault((problem.path, text), problem)
     return list(found.values())
 
 

@@ -24,7 +24,7 @@ _WORDS = {
 }
 _PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
 _PATH = rf"{_PART}(?:[ \t]*+\.[ \t]*+{_PART})*+"
-_HEADER = re.compile(rf"^[ \t]*+\[({_PATH})\]", re.MULTILINE)
+_HEADER = re.compile(rf"^[ \t]*+\[\[?+({_PATH})\]", re.MULTILINE)
 _STATEMENT = re.compile(rf"^[ \t]*+(?:\[({_PATH})|({_PATH})[ \t]*+=)", re.MULTILINE)
 _MOST_STATEMENTS = 20  # that are looked at for the one at fault
 
@@ -72,16 +72,17 @@ def _given_already(before: str) -> str | None:
 
     for statement in list(_STATEMENT.finditer(before))[: -_MOST_STATEMENTS - 1 : -1]:
         above = before[: statement.start()]
+        headers = _HEADER.findall(above)
         try:
             document = tomllib.loads(above)
+            path = [*_parts(headers[-1] if headers and statement[2] else ""), *_parts(statement[1] or statement[2])]
         except tomllib.TOMLDecodeError:
             continue  # within a text or a list of several lines
-        headers = _HEADER.findall(above)
-        path = [*_parts(headers[-1] if headers and statement[2] else ""), *_parts(statement[1] or statement[2])]
         if find(document, tuple(path)) is not MISSING:
             return f"the key {key_text(tuple(path))} is given twice; should be there once"
         for length in range(len(path) - 1, 0, -1):
-            if find(document, tuple(path[:length])) is not MISSING:
+            value = find(document, tuple(path[:length]))
+            if value is not MISSING and not isinstance(value, list | dict):
                 key = key_text(tuple(path[:length]))
                 return f"{key} has a value already, so that {key_text(tuple(path))} cannot lie below it"
         return None

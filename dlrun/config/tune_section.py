@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -126,20 +127,22 @@ class TuneConfig(Section):
     def _keys_can_be_varied(self) -> TuneConfig:
         if not self.space:
             return self
-        from dlrun.config.keys import all_keys
-        from dlrun.config.problems import unknown_key
-
-        paths = {key: tuple(key.split(".")) for key in self.space}
-        problems = [
-            (("space", key), "cannot be varied; should be another key of the experiment")
-            for key, path in paths.items()
-            if path[0] in _FIXED
-        ]
-        problems += [
-            (("space", key), unknown_key(path))
-            for key, path in paths.items()
-            if path[0] not in _FIXED and path not in all_keys()
-        ]
-        if problems:
-            raise fault(*problems)
+        if problems := keys_not_to_vary(self.space):
+            raise fault(*((("space", key), text) for key, text in problems))
         return self
+
+
+def keys_not_to_vary(keys: Iterable[str]) -> list[tuple[str, str]]:
+    """Those of a space's keys that no search can vary, each with what is wrong with it."""
+    from dlrun.config.keys import all_keys
+    from dlrun.config.problems import unknown_key
+
+    paths = {key: tuple(key.split(".")) for key in keys}
+    fixed = [
+        (key, "cannot be varied; should be another key of the experiment")
+        for key, path in paths.items()
+        if path[0] in _FIXED
+    ]
+    return fixed + [
+        (key, unknown_key(path)) for key, path in paths.items() if path[0] not in _FIXED and path not in all_keys()
+    ]

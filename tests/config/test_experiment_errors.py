@@ -97,6 +97,15 @@ def test_unknown_keys_of_a_space_are_told_beside_all_else(tmp_path: Path) -> Non
         assert words in found
 
 
+def test_unknown_keys_of_a_space_are_told_beside_wrong_ranges(tmp_path: Path) -> None:
+    space = "model.kep_prob = {uniform = [0.5, 1]}\noptimizer.beta1 = {unifrm = [0, 1]}\nzz = {choice = [1]}\n"
+    lines = message(f"{IRIS}[tune.space]\n{space}", tmp_path).splitlines()
+    assert lines[0] == "my.toml: 3 problems"
+    assert any('"model.kep_prob"' in line and line.endswith("is model.keep_prob") for line in lines)
+    assert sum('"unifrm"' in line for line in lines) == 1
+    assert sum("zz" in line for line in lines) == 1
+
+
 def test_keys_of_a_space_may_lack_their_quotes(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text(
         IRIS + "[tune.space]\nmodel.keep_prob = {uniform = [0.5, 1]}\noptimizer.decay.name = {choice = ['constant']}\n"
@@ -152,6 +161,8 @@ def test_syntax_errors_name_line_and_column(text: str, place: str, tmp_path: Pat
             'column 12: not valid TOML: x has a value already, so that x."y.z" cannot lie below it',
         ),
         ("seed = 1\n[seed]\n", "line 2, column 6: not valid TOML: the key seed is given twice"),
+        ('a = """\n[\u00e9]\n"""\nx = 1\nx = 2\n', "line 5, column 6: not valid TOML: cannot overwrite a value"),
+        ("[[a]]\nx = 1\nx = 2\n", "line 3, column 6: not valid TOML: cannot overwrite a value"),
         ("[data]\n[data]\n", "line 2, column 6: not valid TOML: the table [data] is given twice"),
         ("data = {}\n[data]\n", "not valid TOML: the table [data] is given twice"),
         ("data = {}\ndata.x = 1\n", "not valid TOML: the table data was given in braces or as a list"),
