@@ -12,7 +12,7 @@ from dlrun.errors import DlrunError, RunError
 from dlrun.reporting.plots.kinds import Options
 from dlrun.reporting.plots.names import label
 from dlrun.reporting.plots.source import Source
-from dlrun.reporting.plots.style import FAINT, colour, legend, line, log_axis, whole_ticks
+from dlrun.reporting.plots.style import FAINT, colour, contours, legend, line, log_axis, whole_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +75,7 @@ def draw_descent(figure: Figure, sources: Sequence[Source], options: Options) ->
     panels = figure.subplots(1, count, sharex=True, sharey=True, squeeze=False)[0]
     for index, (axes, source, path) in enumerate(zip(panels, sources, paths, strict=True)):
         axes.grid(False)
-        _contours(axes, x, y, heights)
+        _landscape(axes, x, y, heights)
         width = 1.3 if len(path) < 200 else 0.6
         axes.plot(*path.T, color=colour(index), lw=width, ls=line(index), label="_")
         if len(path) <= 60:
@@ -97,13 +97,10 @@ def _title(figure: Figure, axes: Axes, sources: Sequence[Source], options: Optio
         figure.suptitle(text, x=0.01, ha="left", fontsize=11)
 
 
-def _contours(axes: Axes, x: FloatArray, y: FloatArray, heights: FloatArray) -> None:
-    finite = heights[np.isfinite(heights)]
-    if not finite.size or np.ptp(finite) == 0:
+def _landscape(axes: Axes, x: FloatArray, y: FloatArray, heights: FloatArray) -> None:
+    """Contours, and a cross where the cost is lowest, if that is inside."""
+    if not contours(axes, x, y, heights, levels=LEVELS):
         return
-    levels = np.unique(np.quantile(finite, np.linspace(0, 0.98, LEVELS) ** 1.5))
-    if len(levels) > 1:
-        axes.contour(x, y, np.ma.masked_invalid(heights), levels=levels, colors=FAINT, linewidths=0.7, alpha=0.7)
     row, column = np.unravel_index(np.nanargmin(heights), heights.shape)
     if 0 < row < len(y) - 1 and 0 < column < len(x) - 1:
         axes.plot(x[column], y[row], "+", color="#202020", ms=11, mew=1.6)

@@ -13,7 +13,7 @@ from dlrun.errors import RunError
 from dlrun.reporting.plots.kinds import Options
 from dlrun.reporting.plots.names import label
 from dlrun.reporting.plots.source import Source
-from dlrun.reporting.plots.style import FAINT, colour, evenly, legend, line, log_axis, marker, whole_ticks
+from dlrun.reporting.plots.style import FAINT, colour, contours, evenly, legend, line, log_axis, marker, whole_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -108,7 +108,7 @@ def _plane(axes: Axes, paths: Sequence[Path], names: Sequence[str], expression: 
         x, y = (np.linspace(*end, STEPS) for end in ends)
         X, Y = np.meshgrid(x, y)
         height = costs_on(expression, {names[0]: X.ravel(), names[1]: Y.ravel()}).reshape(X.shape)
-        _contours(axes, x, y, height)
+        contours(axes, x, y, height, levels=LEVELS)
     for index, path in enumerate(paths):
         a, b = (path.values[name] for name in names)
         _steps(axes, a, b, index)
@@ -120,17 +120,6 @@ def _plane(axes: Axes, paths: Sequence[Path], names: Sequence[str], expression: 
     axes.set_xlabel(label(names[0]))
     axes.set_ylabel(label(names[1]))
     legend(axes)
-
-
-def _contours(axes: Axes, x: FloatArray, y: FloatArray, height: FloatArray) -> None:
-    """Contours close together near the lowest cost, as on a map of a valley: quantiles of the cost."""
-    finite = height[np.isfinite(height)]
-    if not finite.size or np.ptp(finite) == 0:
-        return
-    levels = np.unique(np.quantile(finite, np.linspace(0, 0.98, LEVELS) ** 1.5))
-    if len(levels) > 1:
-        masked = np.ma.masked_invalid(height)
-        axes.contour(x, y, masked, levels=levels, colors=FAINT, linewidths=0.7, alpha=0.7)
 
 
 def _parabola(axes: Axes, paths: Sequence[Path], names: Sequence[str], expression: str | None) -> None:

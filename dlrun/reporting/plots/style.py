@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -23,6 +25,8 @@ from dlrun.errors import ConfigError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+
+FloatArray = npt.NDArray[np.float64]
 
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9"
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
@@ -146,6 +150,17 @@ def whole_ticks(axis: Axis) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+
+
+def contours(axes: Axes, x: FloatArray, y: FloatArray, heights: FloatArray, *, levels: int) -> bool:
+    """Contours close together near the lowest cost, as on a map of a valley: quantiles of the cost. False if flat."""
+    finite = heights[np.isfinite(heights)]
+    if not finite.size or np.ptp(finite) == 0:
+        return False
+    chosen = np.unique(np.quantile(finite, np.linspace(0, 0.98, levels) ** 1.5))
+    if len(chosen) > 1:
+        axes.contour(x, y, np.ma.masked_invalid(heights), levels=chosen, colors=FAINT, linewidths=0.7, alpha=0.7)
+    return True
 
 
 def turn_crowded_names(figure: Figure, panels: Sequence[Axes]) -> bool:
