@@ -15,6 +15,7 @@ ROOT = Path(dlrun.__file__).parent
 LAYERS = [
     "__init__",
     "errors",
+    "code_names",
     "packaged",
     "records",
     "config",

@@ -161,7 +161,7 @@ def _initializations(
     from dlrun.training.problem import Problem
     from dlrun.training.run import TrainRun
 
-    loaded = load_experiment(experiment, overrides=overrides, seed=seed)
+    loaded = load_experiment(experiment, overrides=overrides, seed=seed, trusted=True)
     chosen = loaded.experiment
     dataset = load_dataset(chosen.data, task=chosen.task, folder=loaded.folder, seed=chosen.seed)
     problem = Problem(chosen, dataset)

@@ -203,7 +203,7 @@ class _Findings:
         from dlrun.training.problem import Problem
 
         # the experiment as it was trained: the reopened one is held still
-        experiment = load_experiment(self.stored.folder / "config.toml").experiment
+        experiment = load_experiment(self.stored.folder / "config.toml", trusted=self.stored.run_code).experiment
         problem = Problem(experiment, self.run.problem.dataset, run_code=self.stored.run_code)
         total = SIZES * self.request.repeats * experiment.training.epochs
         with output.progress("learning curve", total) as advance:

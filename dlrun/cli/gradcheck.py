@@ -106,7 +106,7 @@ def command(
 
     output = Output(quiet=quiet, json=json)
     check_epsilon(epsilon)
-    loaded = load_experiment(experiment, overrides=set_ or [], seed=seed, data=data, target=target)
+    loaded = load_experiment(experiment, overrides=set_ or [], seed=seed, data=data, target=target, trusted=True)
     chosen = loaded.experiment
     dataset = load_dataset(chosen.data, task=chosen.task, folder=loaded.folder, seed=chosen.seed)
     problem = Problem(chosen, dataset)

@@ -23,7 +23,7 @@ def reopened(stored: StoredRun, backend: Backend) -> tuple[TrainRun, str]:
     from dlrun.training.problem import Problem
     from dlrun.training.run import TrainRun
 
-    loaded = load_experiment(stored.folder / "config.toml")
+    loaded = load_experiment(stored.folder / "config.toml", trusted=stored.run_code)
     experiment = loaded.experiment
     still = experiment.training.model_copy(update={"epochs": 0, "early_stopping": None, "init_from": None})
     experiment = experiment.model_copy(update={"training": still})

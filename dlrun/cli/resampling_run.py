@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -101,8 +101,7 @@ def prepare(
     """Load the experiment and its data, and divide the rows: `splitter(data, seed, strata)`."""
     from dlrun.backend import select_backend
     from dlrun.cli.remarks import remark_on_columns
-    from dlrun.cli.resuming import Request
-    from dlrun.config import load_experiment
+    from dlrun.cli.resuming import Request, request_to_resume
     from dlrun.data.dataset import load_dataset
     from dlrun.data.splits import strata_of
     from dlrun.resampling.intervals import check_confidence
@@ -110,12 +109,13 @@ def prepare(
     from dlrun.training.problem import Problem
 
     check_confidence(confidence)
-    asked = Request(**loading)
+    asked = meant = Request(**loading)
     if resume:
-        loading = _stored(loading, out)
+        meant = request_to_resume(asked, out)
     if stratify is not None:  # into the experiment, so that config.toml holds it
-        loading["overrides"] = [*loading["overrides"], f"data.split.stratify={str(stratify).lower()}"]
-    loaded = load_experiment(**loading)
+        told = f"data.split.stratify={str(stratify).lower()}"
+        meant = replace(meant, overrides=[*meant.overrides, told])
+    loaded = meant.load()
     experiment = loaded.experiment
     if experiment.training.init_from is not None:
         raise ConfigError(
@@ -123,7 +123,7 @@ def prepare(
             f"are tested here; should be left out for `dlrun {command}`"
         )
     data = load_dataset(experiment.data, task=experiment.task, folder=loaded.folder, seed=experiment.seed)
-    remark_on_columns(output, loading.get("data"), experiment.data, data)
+    remark_on_columns(output, meant.data, experiment.data, data)
     problem = Problem(experiment, data)
     stratified = experiment.data.split.stratify and options["kind"] != "leave_one_out"
     resamples = splitter(data, experiment.seed, strata_of(data) if stratified else None)
@@ -132,15 +132,6 @@ def prepare(
     named = asked.words_beside_resume(experiment)
     arguments = [*arguments, "--confidence", repr(confidence)]
     return Prepared(command, run, confidence, scheme, arguments, output, began, out, overwrite, resume, named)
-
-
-def _stored(loading: dict[str, Any], out: Path | None) -> dict[str, Any]:
-    """The experiment of the run to go on with, where the request names none."""
-    from dlrun.cli.resuming import Request, request_to_resume
-
-    asked = Request(loading["experiment"], loading["overrides"], loading["seed"], loading["data"], loading["target"])
-    found = request_to_resume(asked, out)
-    return {"experiment": found.experiment, "overrides": [], "seed": None, "data": None, "target": None}
 
 
 def show_plan(prepared: Prepared) -> None:

@@ -33,6 +33,7 @@ class Request:
     seed: int | None = None
     data: str | None = None
     target: str | None = None
+    trusted: bool = True  # whether the user named it, so that Python functions that it names may be run
 
     @property
     def bare(self) -> bool:
@@ -41,7 +42,9 @@ class Request:
 
     def words_beside_resume(self, experiment: Experiment) -> list[str]:
         """What must be named again to go on with a run: nothing, unless the experiment names Python code."""
-        if not python_code(experiment):
+        from dlrun.code_names import names_in
+
+        if next(names_in(experiment.document()), None) is None:
             return []
         words = [str(self.experiment)] if self.experiment is not None else []
         words += [
@@ -58,7 +61,12 @@ class Request:
         from dlrun.config import load_experiment
 
         return load_experiment(
-            self.experiment, overrides=self.overrides, seed=self.seed, data=self.data, target=self.target
+            self.experiment,
+            overrides=self.overrides,
+            seed=self.seed,
+            data=self.data,
+            target=self.target,
+            trusted=self.trusted,
         )
 
 
@@ -69,7 +77,7 @@ def request_to_resume(request: Request, out: Path | None) -> Request:
     config = out / "config.toml"
     if not config.is_file():
         raise RunError(f"{out}: no run to resume: there is no config.toml in this folder")
-    stored = Request(config)
+    stored = Request(config, trusted=not request.bare)
     if request.bare:
         refuse_code_of(stored.load().experiment, out)
     elif request.load().experiment != stored.load().experiment:
@@ -82,20 +90,14 @@ def request_to_resume(request: Request, out: Path | None) -> Request:
 
 def refuse_code_of(experiment: Experiment, folder: Path) -> None:
     """RunError where a run's folder, which may come from anybody, names Python functions that nobody else named."""
-    for key, name in python_code(experiment).items():
-        raise RunError(
-            f"{folder}: its config.toml names Python code, {key} = {name!r}; to run that code, name the "
-            "experiment beside --resume, as when the run began"
-        )
+    from dlrun.code_names import FunctionName, names_in
 
-
-def python_code(experiment: Experiment) -> dict[str, str]:
-    """The keys of the experiment that name a Python function, and the names."""
-    from dlrun.nn.user_functions import is_function
-
-    model = experiment.model
-    named = {"model.cost": model.cost, "model.activation": model.activation}
-    return {key: name for key, name in named.items() if name is not None and is_function(name)}
+    for key, name in names_in(experiment.document()):
+        if not isinstance(name, FunctionName):
+            raise RunError(
+                f"{folder}: its config.toml names Python code, {key} = {name!r}; to run that code, name the "
+                "experiment beside --resume, as when the run began"
+            )
 
 
 def refuse_run_of_another_command(folder: Path, command: str) -> None:

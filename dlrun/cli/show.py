@@ -28,6 +28,6 @@ def command(
     from dlrun.config import load_experiment, to_toml
     from dlrun.reporting.output import Output
 
-    loaded = load_experiment(experiment, overrides=set_ or [], seed=seed, data=data, target=target)
+    loaded = load_experiment(experiment, overrides=set_ or [], seed=seed, data=data, target=target, trusted=True)
     resolved = loaded.experiment.model_dump(mode="json", exclude_none=True)
     Output(quiet=quiet, json=json).result(resolved, to_toml(loaded.experiment))

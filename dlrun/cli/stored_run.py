@@ -52,10 +52,11 @@ def _with_functions(model: TrainedModel, folder: Path) -> TrainedModel:
     """The model with the user's own functions, where the run has any."""
     from dataclasses import replace
 
+    from dlrun.code_names import is_function
     from dlrun.config import load_experiment
-    from dlrun.nn.user_functions import is_function, load_functions
+    from dlrun.nn.user_functions import load_functions
 
-    chosen = load_experiment(folder / "config.toml").experiment.model
+    chosen = load_experiment(folder / "config.toml", trusted=True).experiment.model  # --run-code says so
     if model.net is None:
         return model
     activation = chosen.activation if is_function(chosen.activation) else None

@@ -123,10 +123,7 @@ def command(
     asked = any(value is not None for value in (experiment, data, target, set_, seed))
     named = Request(experiment, set_ or [], seed, data, target)
     stored = stored_config(out, overwrite) if resume else None
-    if stored is None or asked:
-        loaded = load_experiment(experiment, overrides=set_ or [], seed=seed, data=data, target=target)
-    else:
-        loaded = load_experiment(stored)
+    loaded = named.load() if stored is None or asked else load_experiment(stored)
     chosen, is_default = with_space(loaded.experiment)
     if stored is not None and out is not None and not asked:
         refuse_code_of(chosen, out)

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from dlrun.code_names import granted_as
 from dlrun.config.document import set_value
 from dlrun.config.keys import all_keys, value_text
 from dlrun.config.problems import MOST, Problem, problems_of, unknown_key
@@ -55,6 +56,7 @@ def with_values(experiment: Experiment, values: Mapping[str, Any]) -> Experiment
     scalars are taken as numbers. Raises ConfigError naming the keys.
     """
     document = experiment.document()
+    values = granted_as(dict(values), document)  # they may come out of a journal
     document.pop("tune", None)
     # Names first: another name for a table drops the keys that belonged to the old one.
     for key, value in sorted(values.items(), key=lambda item: not item[0].endswith(".name")):

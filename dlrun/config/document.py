@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Any, Final
+
+from dlrun.code_names import parts_of
 
 MISSING: Final = object()
 
@@ -17,7 +18,6 @@ _SOURCE = ("data", "source")
 _INIT_FROM = ("training", "init_from")
 # Keys that may name a Python function, "file.py:function".
 _FUNCTIONS = (("model", "cost"), ("model", "activation"))
-_FUNCTION = re.compile(r"(.+\.py)(:[A-Za-z_][A-Za-z0-9_]*)")
 
 
 class NotATableError(Exception):
@@ -86,8 +86,8 @@ def _anchored(value: Any, path: tuple[str, ...], folder: Path) -> Any:
     if not isinstance(value, str) or not value or "\0" in value or (path == _SOURCE and not is_path(value)):
         return value  # no path, or no valid text, which the schema will say
     if path in _FUNCTIONS:
-        match = _FUNCTION.fullmatch(value)
-        return _anchored(match[1], _INIT_FROM, folder) + match[2] if match else value
+        parts = parts_of(value)
+        return f"{_anchored(parts[0], _INIT_FROM, folder)}:{parts[1]}" if parts else value
     try:
         full = folder.absolute() / Path(value).expanduser()
     except RuntimeError:  # "~nobody" with no such user: leave it to whoever opens the file

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlrun.code_names import granted
 from dlrun.config.document import anchor_paths
 from dlrun.config.overrides import Override, apply_override, parse_override
 from dlrun.config.toml_text import read_toml
@@ -44,6 +45,7 @@ def load_experiment(
     seed: int | None = None,
     data: str | None = None,
     target: str | None = None,
+    trusted: bool = False,
 ) -> LoadedExperiment:
     """The experiment that the command line means, resolved and checked.
 
@@ -52,6 +54,7 @@ def load_experiment(
     in its place runs defaults on that table. `overrides` are `KEY=VALUE`, later ones win; `seed` wins
     over all.
     Paths in a file are relative to the file, paths in overrides and in `data` to the current folder.
+    Python functions that it names may be run where it is `trusted`: where the user named it, not a run's folder.
     Raises ConfigError.
     """
     document, folder, origin = _document(experiment, data, target)
@@ -61,6 +64,9 @@ def load_experiment(
     if seed is not None:
         changes.append(Override(("seed",), seed, f"--seed {seed}"))
         document["seed"] = seed
+
+    if trusted:
+        document = granted(document)
 
     from dlrun.config.checking import fits, validate
     from dlrun.config.keys import key_text, value_text

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from dlrun.code_names import FunctionName
 from dlrun.config.section import Allowed, Positive, Section, as_tuple, fault
 
 WIDTH_LIMIT = 100_000
@@ -23,10 +24,9 @@ Loss = Literal[
 ]
 
 # A user's own function in Python, as the file and the name in it.
-FUNCTION = r"^.+\.py:[A-Za-z_][A-Za-z0-9_]*$"
-Function = Annotated[str, Field(pattern=FUNCTION), Allowed('"file.py:function"')]
+Function = Annotated[FunctionName, Allowed('"file.py:function"')]
 Activation = Annotated[
-    Literal["relu", "leaky_relu", "tanh", "sigmoid", "identity"] | Annotated[str, Field(pattern=FUNCTION)],
+    Literal["relu", "leaky_relu", "tanh", "sigmoid", "identity"] | FunctionName,
     Allowed('one of "relu", "leaky_relu", "tanh", "sigmoid", "identity", or "file.py:function"'),
 ]
 Scale = Annotated[

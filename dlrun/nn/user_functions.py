@@ -9,7 +9,6 @@ graph. The file is read and run when the experiment is; what goes wrong in it is
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,16 +16,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from dlrun.errors import ConfigError
+from dlrun.code_names import FunctionName, parts_of
+from dlrun.errors import ConfigError, RunError
 from dlrun.graph.node import Node, show_shape
 from dlrun.nn.losses import Loss
-
-_REFERENCE = re.compile(r"(.+\.py):([A-Za-z_][A-Za-z0-9_]*)")
-
-
-def is_function(name: str) -> bool:
-    """Whether a name is "file.py:function"."""
-    return _REFERENCE.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
@@ -86,10 +79,15 @@ class _Checked:
 
 
 def _loaded(reference: str | None, key: str) -> tuple[str, Callable[..., Any]]:
-    match = _REFERENCE.fullmatch(reference or "")
-    if match is None:
+    parts = parts_of(reference or "")
+    if parts is None:
         raise ConfigError(f'{key} = {reference!r}: should be "file.py:function"')
-    file, name = match[1], match[2]
+    if not isinstance(reference, FunctionName):
+        raise RunError(
+            f"{key} = {str(reference)!r}: this name of Python code comes out of a run's folder, which may be "
+            "anybody's, and is not run; name your own experiment with it, or give --run-code where the command has that"
+        )
+    file, name = parts
     try:
         source = Path(file).read_bytes()
     except OSError as error:

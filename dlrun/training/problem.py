@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dlrun.backend import Backend
+from dlrun.code_names import is_function
 from dlrun.data.dataset import Dataset
 from dlrun.data.scaling import fit_scalings
 from dlrun.data.stored_features import Features, StoredFeatures
@@ -18,7 +19,7 @@ from dlrun.errors import ConfigError
 from dlrun.nn.activations import CUSTOM as CUSTOM_ACTIVATION
 from dlrun.nn.losses import LOSSES, default_loss, loss_named
 from dlrun.nn.network import Architecture
-from dlrun.nn.user_functions import UserFunctions, is_function, load_functions
+from dlrun.nn.user_functions import UserFunctions, load_functions
 from dlrun.records import counted
 from dlrun.rng import generator
 from dlrun.training.augment import Augment
