@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import errno
+import select
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ _MACHINE_ERRORS = frozenset(
         errno.ESTALE,
         errno.ENODEV,
         errno.ENXIO,
+        errno.EPIPE,
     }
 )
 
@@ -49,13 +52,26 @@ def report_failure(error: BaseException, arguments: Sequence[str] = ()) -> int:
     if isinstance(error, SystemExit) and error.code in (None, 0):
         return 0
     ignore_further_signals()
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError) and _reader_has_gone():
         return 0  # whoever reads the output has seen enough; `dlrun list | head -3` is no failure
     status, message = describe(error, arguments)
-    if "--debug" in arguments:
-        print(neutralize("".join(traceback.format_exception(error)), keep_lines=True), end="", file=sys.stderr)
-    print(neutralize(_cut(message), keep_lines=True), file=sys.stderr)
+    trace = "".join(traceback.format_exception(error)) if "--debug" in arguments else ""
+    with suppress(BrokenPipeError):  # nobody reads standard error; the status still tells
+        print(neutralize(trace + _cut(message), keep_lines=True), file=sys.stderr)
     return status
+
+
+def _reader_has_gone() -> bool:
+    """Whether standard output is a pipe that nobody reads any more: a broken pipe may also be another one."""
+    try:
+        standard_output = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return False  # no stream of the system
+    if not hasattr(select, "poll"):
+        return True  # where pipes cannot be asked
+    poll = select.poll()
+    poll.register(standard_output, select.POLLOUT)
+    return any(state & (select.POLLERR | select.POLLHUP) for _, state in poll.poll(0))
 
 
 def _cut(message: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -48,11 +48,12 @@ class Output:
     def note(self, text: str) -> None:
         """A remark on standard error, such as where the files are; not with --quiet."""
         if not self._quiet:
-            print(neutralize(text, keep_lines=True), file=sys.stderr)
+            self.urge(text)
 
     def urge(self, text: str) -> None:
         """A remark that --quiet does not leave out either, such as how to go on with a run that was broken off."""
-        print(neutralize(text, keep_lines=True), file=sys.stderr)
+        with suppress(BrokenPipeError):  # nobody reads remarks; the run goes on without them
+            print(neutralize(text, keep_lines=True), file=sys.stderr)
 
     def progress(self, description: str, total: float) -> AbstractContextManager[Advance]:
         """A live bar on a terminal; with --quiet, --json or in a pipe, nothing."""

@@ -47,7 +47,7 @@ def side_by_side(
             workers[connection] = process
         busy = dict.fromkeys(workers)
         for connection in busy:
-            connection.send(next(waiting))
+            _send(connection, workers[connection], next(waiting))
         while busy:
             for ready in cast(list[Any], wait(list(busy))):
                 place, kind, value = _receive(ready, workers[ready])
@@ -56,22 +56,48 @@ def side_by_side(
                 elif kind == _FAILED:
                     raise value
                 elif (following := next(waiting, None)) is not None:
-                    ready.send(following)
+                    _send(ready, workers[ready], following)
                 else:
                     del busy[ready]
     finally:
         _end(workers)
 
 
+def _send(connection: Any, process: int, place: int) -> None:
+    try:
+        connection.send(place)
+    except OSError:  # a broken pipe, which must not pass for that of standard output
+        raise _ended(process) from None
+
+
 def _receive(connection: Any, process: int) -> tuple[int, str, Any]:
     try:
         message: tuple[int, str, Any] = connection.recv()
-    except (EOFError, ConnectionResetError):
-        raise MachineError(
-            f"process {process}, which trained a part of the replicas, was ended from outside; the system does that "
-            "where memory runs out: --jobs 1 needs less"
-        ) from None
+    except (EOFError, OSError):  # between two messages, or within one
+        raise _ended(process) from None
     return message
+
+
+def _ended(process: int) -> MachineError:
+    """What is said of a process whose end of the pipe has closed, which it does by ending alone."""
+    how = "was ended"
+    with suppress(ChildProcessError):
+        found = os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)  # its number stays its own until it is waited for
+        if found is not None and found.si_code == os.CLD_EXITED:
+            how = f"ended with status {found.si_status}"
+        elif found is not None:
+            how = f"was ended by {_signal_name(found.si_status)}"
+    return MachineError(
+        f"process {process}, which worked on a part of the replicas, {how}; the system ends processes so where memory "
+        "runs out: --jobs 1 needs less"
+    )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
 
 
 def _fork(items: Sequence[Item], work: Callable[[Item], Iterator[Any]], others: list[Any]) -> tuple[Any, int]:
@@ -150,6 +176,6 @@ def _end(workers: dict[Any, int]) -> None:
         connection.close()
     for process in workers.values():
         with suppress(ProcessLookupError):
-            os.kill(process, signal.SIGTERM)
+            os.kill(process, signal.SIGKILL)  # which ends a stopped process too; none has anything to tidy up
         with suppress(ChildProcessError):
             os.waitpid(process, 0)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 
 import pytest
 
 from dlrun.errors import DataError, MachineError
+from dlrun.training import workers
 from dlrun.training.workers import can_fork, side_by_side
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="processes are not forked here")
@@ -61,14 +63,97 @@ def test_an_exception_that_cannot_be_sent_comes_back_as_text():
         list(side_by_side([1], work, jobs=1))
 
 
-def test_a_process_that_is_killed_is_an_error_that_says_so():
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT], ids=lambda how: how.name)
+def test_a_process_that_is_killed_while_it_works_is_an_error_that_says_so(how):
     def work(item):
         yield os.getpid()
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), how)
 
-    with pytest.raises(MachineError, match=r"ended from outside.*memory"):
+    with pytest.raises(MachineError, match=rf"process \d+, which .* was ended by {how.name}; .*memory.*--jobs 1"):
         list(side_by_side([1, 2], work, jobs=2))
     assert not children()
+
+
+def test_a_process_that_is_killed_between_two_items_is_an_error_that_says_so():
+    """It waits for its next item, and the parent, busy with what came before, finds a broken pipe as it sends that."""
+    running = side_by_side([1, 1, 1, 1], count, jobs=1)
+    _, (_, process) = next(running)
+    time.sleep(0.2)  # the item has been sent whole, and its end too
+    os.kill(process, signal.SIGKILL)
+    _wait_for_end(process)
+    with pytest.raises(MachineError, match=rf"process {process}, .* was ended by SIGKILL"):
+        list(running)
+    assert not children()
+
+
+def test_a_process_that_is_killed_before_its_first_item_is_an_error_that_says_so(monkeypatch):
+    forked = workers._forked
+
+    def killed():
+        process = forked()
+        if process:
+            os.kill(process, signal.SIGKILL)
+            _wait_for_end(process)
+        return process
+
+    monkeypatch.setattr(workers, "_forked", killed)
+    with pytest.raises(MachineError, match="was ended by SIGKILL"):
+        list(side_by_side([1, 2], count, jobs=2))
+    assert not children()
+
+
+def test_a_process_that_is_killed_within_a_message_is_an_error_that_says_so():
+    def work(item):
+        yield os.getpid()
+        yield bytes(1 << 26)  # far more than a pipe holds
+
+    running = side_by_side([1], work, jobs=1)
+    _, process = next(running)
+    time.sleep(0.3)  # it has filled the pipe, and waits for a reader
+    os.kill(process, signal.SIGKILL)
+    with pytest.raises(MachineError, match=rf"process {process}, .* was ended by SIGKILL"):
+        list(running)
+    assert not children()
+
+
+def test_a_process_that_ends_by_itself_is_told_by_its_status():
+    def work(item):
+        yield 0
+        os._exit(7)
+
+    with pytest.raises(MachineError, match="ended with status 7"):
+        list(side_by_side([1], work, jobs=1))
+
+
+def test_a_process_that_was_stopped_goes_on():
+    def work(item):
+        yield os.getpid()
+        yield "done"
+
+    running = side_by_side([1, 2], work, jobs=1)
+    _, process = next(running)
+    os.kill(process, signal.SIGSTOP)
+    threading.Timer(0.2, os.kill, (process, signal.SIGCONT)).start()
+    assert [value for _, value in running if value == "done"] == ["done", "done"]
+
+
+def test_a_stopped_process_is_ended_too():
+    def work(item):
+        yield os.getpid()
+        time.sleep(60)
+        yield 0
+
+    running = side_by_side([1], work, jobs=1)
+    _, process = next(running)
+    os.kill(process, signal.SIGSTOP)
+    began = time.monotonic()
+    running.close()
+    assert time.monotonic() - began < 30
+    assert not children()
+
+
+def _wait_for_end(process):
+    os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
 
 
 def test_leaving_early_ends_the_processes():

@@ -1,0 +1,149 @@
+"""Worker processes that are killed or stopped at any instant, under whole commands: one message, and a way to go on."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from reliability.running import count
+
+from dlrun.training.workers import can_fork
+
+pytestmark = pytest.mark.skipif(not can_fork(), reason="processes are not forked here")
+
+SIZE = ("--set", "model.hidden=[64,64]", "--set", "training.epochs=40", "--device", "cpu", "--jobs", "2", "--quiet")
+LINES = {
+    "crossval": ("crossval", "iris", "--folds", "10", "--repeats", "4", *SIZE),
+    "holdout": ("holdout", "iris", "--repeats", "40", "--test-size", "0.3", *SIZE),
+    "bootstrap": ("bootstrap", "iris", "--samples", "40", *SIZE),
+    "tune": ("tune", "iris", "--trials", "30", *SIZE),
+    "gradcheck": ("gradcheck", "digits", "--jobs", "2", "--quiet", "--set", "model.hidden=[64,64]"),
+}
+
+FORKING = str(Path(__file__).with_name("forking.py"))
+
+
+def start(line: tuple[str, ...], out: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, FORKING, *line, "--out", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=out.parent,
+    )
+
+
+def children_of(process: int) -> list[int]:
+    try:
+        found = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except OSError:
+        return []
+    return [int(each) for each in found]
+
+
+def a_worker_of(process: subprocess.Popen[str]) -> int | None:
+    """One of its processes, as soon as there is one; None where it ends without."""
+    while process.poll() is None:
+        if found := children_of(process.pid):
+            return found[-1]
+        time.sleep(0.001)
+    return None
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.csv"))}
+
+
+@pytest.mark.parametrize("command", LINES)
+def test_a_worker_that_is_killed_at_any_instant(command: str, tmp_path: Path) -> None:
+    draw = random.Random(command)
+    whole = start(LINES[command], tmp_path / "whole")
+    began = time.monotonic()
+    first = a_worker_of(whole)
+    before = time.monotonic() - began
+    assert whole.wait() in (0, 1)
+    whole.communicate()
+    lasted = time.monotonic() - began - before
+    if first is None:
+        pytest.skip(f"{command} begins no processes here")
+    lost = 0
+    for number in range(count(2, 20)):
+        out = tmp_path / f"run{number}"
+        process = start(LINES[command], out)
+        worker = a_worker_of(process)
+        assert worker is not None
+        time.sleep(draw.uniform(0, 0.8 * lasted))
+        with suppress(ProcessLookupError):
+            os.kill(worker, draw.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM]))
+        _, said = process.communicate(timeout=120)
+        assert "Traceback" not in said
+        assert not Path(f"/proc/{worker}").exists()
+        if process.returncode in (0, 1):  # the worker had done its part
+            assert files_of(out) == files_of(tmp_path / "whole")
+            continue
+        lost += 1
+        assert process.returncode == 3, said
+        assert len(re.findall(r"^dlrun: process \d+, .*(SIGKILL|SIGSEGV|SIGTERM)", said, re.MULTILINE)) == 1, said
+        again = re.search(r"^go on with: dlrun (.*)$", said, re.MULTILINE)
+        if command == "gradcheck":
+            continue
+        assert again is not None, said
+        words = [*shlex.split(again[1]), "--device", "cpu", "--quiet"]
+        subprocess.run([sys.executable, "-m", "dlrun", *words], check=True, cwd=tmp_path)
+        assert files_of(out) == files_of(tmp_path / "whole")
+    assert lost
+
+
+def test_a_run_with_a_stopped_worker_ends_at_once_where_it_is_told_to(tmp_path: Path) -> None:
+    process = start(LINES["crossval"], tmp_path / "run")
+    worker = a_worker_of(process)
+    assert worker is not None
+    os.kill(worker, signal.SIGSTOP)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 143
+    process.communicate()
+    assert not Path(f"/proc/{worker}").exists()
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path: Path) -> None:
+    listed = subprocess.run(
+        f"{shlex.quote(sys.executable)} -m dlrun list --json | head -c 1; echo ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert (listed.stdout, listed.stderr) == ("{0\n", "")
+
+
+def test_a_pipe_of_another_file_is_a_failure(tmp_path: Path) -> None:
+    """The reader of standard output is still there, and learns of it."""
+    (tmp_path / "t.csv").write_text("x\n" + "".join(f"{n}\n" for n in range(100_000)))
+    os.mkfifo(tmp_path / "fifo")
+    line = [sys.executable, "-m", "dlrun", "smooth", "t.csv", "--column", "x", "--beta", "0.9", "--out", "fifo"]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    with open(tmp_path / "fifo", "rb") as file:
+        file.read(10)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 3, said
+    assert "fifo: broken pipe" in said
+
+
+def test_remarks_that_nobody_reads_do_not_end_a_run(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    line = [sys.executable, "-m", "dlrun", "train", "iris", "--set", "training.epochs=1", "--out", "run"]
+    with os.fdopen(writing, "wb") as nowhere:
+        done = subprocess.run(line, stdout=subprocess.PIPE, stderr=nowhere, cwd=tmp_path)
+    assert done.returncode == 0
+    assert (tmp_path / "run" / "summary.json").exists()
