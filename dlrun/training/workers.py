@@ -43,8 +43,7 @@ def side_by_side(
     waiting = iter(range(len(items)))
     try:
         for _ in range(min(jobs, len(items))):
-            connection, process = _fork(items, work, list(workers))
-            workers[connection] = process
+            _fork(items, work, workers)
         busy = dict.fromkeys(workers)
         for connection in busy:
             _send(connection, workers[connection], next(waiting))
@@ -100,8 +99,8 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _fork(items: Sequence[Item], work: Callable[[Item], Iterator[Any]], others: list[Any]) -> tuple[Any, int]:
-    """A process that does the items whose places it is sent."""
+def _fork(items: Sequence[Item], work: Callable[[Item], Iterator[Any]], workers: dict[Any, int]) -> None:
+    """One more of the workers: a process that does the items whose places it is sent."""
     from multiprocessing import Pipe
 
     here, there = Pipe()
@@ -114,16 +113,17 @@ def _fork(items: Sequence[Item], work: Callable[[Item], Iterator[Any]], others: 
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         raise
     if process:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        workers[here] = process  # before a signal can raise: whoever ends the others must know of it
         there.close()
-        return here, process
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        return
     try:  # from here on the child
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends its children
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         _end_with(parent)
-        for each in (here, *others):
+        for each in (here, *workers):
             each.close()
         _serve(there, items, work)
     finally:  # by a signal, for nothing of the parent's stack may run here, nor what it registered for its end
