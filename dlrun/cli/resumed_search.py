@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrun.cli.resuming import another_machine, refuse_run_of_another_command
+from dlrun.cli.resuming import another_machine, fingerprint, refuse_run_of_another_command
 from dlrun.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -79,13 +79,19 @@ def begin(
     """Write what a resumption needs, or check it; the trials that the journal knows."""
     from dlrun.tuning.trials import Trial
 
-    header = {"kind": "search", "options": asdict(options), "data": origin.data, "default_space": is_default}
-    header["machine"] = dict(origin.machine)
     headers = [record for record in journal.records if record["kind"] == "search"]
+    header = {"kind": "search", "options": asdict(options), "data": origin.data, "default_space": is_default}
+    config = folder.file("config.toml").read_text(encoding="utf-8") if headers else config
+    header |= {"machine": dict(origin.machine), "run": fingerprint("tune", config)}
     if headers and headers[-1]["data"] != origin.data:
         raise RunError(
             f"{journal.path}: the data has changed since the search began, so its trials cannot be compared with new "
             "ones; start a new search"
+        )
+    if headers and headers[-1].get("run") != header["run"]:
+        raise RunError(
+            f"{journal.path}: is the journal of another search than config.toml tells of; start a new search with "
+            "--overwrite"
         )
     if not headers:
         folder.write_text("config.toml", config)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,14 +145,14 @@ class Resumption:
         """`content` is that of config.toml."""
         from dlrun.reporting.checkpoints import Checkpoints
 
-        self._folder, self._output, self._origin = folder, output, origin
-        self._resumed, self._elsewhere = resumed, False
-        self._checkpoints = Checkpoints(folder.path, origin)
+        stored = folder.file("config.toml").read_text(encoding="utf-8") if resumed else content
+        self._folder, self._output, self._resumed, self._elsewhere = folder, output, resumed, False
+        self._origin = replace(origin, run=fingerprint(command, stored))
+        self._checkpoints = Checkpoints(folder.path, self._origin)
         if not resumed:
             folder.write_text("config.toml", content)
             return
         refuse_run_of_another_command(folder.path, command)
-        stored = folder.file("config.toml").read_text(encoding="utf-8")
         first, stored_first = content.split("\n", 1)[0], stored.split("\n", 1)[0]
         if first.startswith("# ") and first != stored_first:
             raise ConfigError(
@@ -161,7 +162,7 @@ class Resumption:
 
     def say_finished(self) -> None:
         """For a run that has ended already: nothing is done, and its summary is the result."""
-        from dlrun.reporting.checkpoints import STACKS
+        from dlrun.reporting.files import STACKS
 
         assert self.finished is not None
         self.done()  # where it was killed just before it did so
@@ -230,6 +231,11 @@ class Resumption:
         self._checkpoints.remove()
 
 
+def fingerprint(command: str, content: str) -> str:
+    """What tells one run from another: the SHA-256 of command and config.toml, whose head has the options."""
+    return hashlib.sha256(f"{command}\n{content}".encode()).hexdigest()
+
+
 def origin_of(problem: Problem, backend: Backend, **more: Any) -> Origin:
     """What the checkpoints of a run come from; `more` is what its numbers depend on beside device and versions."""
     import numpy as np
@@ -238,7 +244,7 @@ def origin_of(problem: Problem, backend: Backend, **more: Any) -> Origin:
     from dlrun.reporting.checkpoints import Origin
 
     machine = {"device": backend.name, **more, "dlrun": __version__, "numpy": np.__version__}
-    return Origin(problem.dataset.hash, machine)
+    return Origin(problem.dataset.hash, machine=machine)
 
 
 def another_machine(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -158,17 +158,18 @@ def _train(
 ) -> Outcome:
     """Train, and write all files but the summary; a checkpoint every few seconds."""
     from dlrun.reporting.files import write_whole
-    from dlrun.reporting.metrics import MetricsFile
+    from dlrun.reporting.metrics import METRICS, MetricsFile
     from dlrun.training.snapshot import snapshot
 
     experiment = run.problem.experiment
     saved = resumption.checkpoint()
     if saved is not None:
         run.resume(*saved)
+    marks = {name: (size, digest) for name, (size, digest) in saved[1]["files"].items()} if saved else {}
     done = run.training.epoch if run.training else 0
     with (
-        MetricsFile(folder, keep=saved[1]["metrics_bytes"] if saved else 0) as metrics,
-        Watch(run, folder, steps=steps, tensorboard=tensorboard) as watch,
+        MetricsFile(folder, keep=marks.get(METRICS)) as metrics,
+        Watch(run, folder, steps=steps, tensorboard=tensorboard, marks=marks) as watch,
     ):
         with output.progress(experiment.name, experiment.training.epochs) as advance:
             advance(done)
@@ -178,7 +179,7 @@ def _train(
                 advance(note=_note(record))
                 if resumption.due and run.training is not None:
                     tensors, values = snapshot(run.training)
-                    resumption.save(tensors, values | {"metrics_bytes": metrics.size})
+                    resumption.save(tensors, values | {"files": {METRICS: metrics.mark, **watch.marks()}})
         assert run.outcome is not None
         metrics.end(run.outcome.result, run.outcome.figures)
     if run.outcome.model is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -11,6 +12,7 @@ from dlrun.errors import ConfigError
 
 if TYPE_CHECKING:
     from dlrun.records import EpochRecord
+    from dlrun.reporting.csv_files import Mark
     from dlrun.reporting.run_folder import RunFolder
     from dlrun.reporting.steps import StepsFile
     from dlrun.reporting.tensorboard import EventLog
@@ -51,7 +53,10 @@ def refuse_other_files(folder: RunFolder, *, steps: bool, tensorboard: bool) -> 
 class Watch:
     """Writes each epoch's record to the files that were asked for. Use it in a `with` block."""
 
-    def __init__(self, run: TrainRun, folder: RunFolder, *, steps: bool, tensorboard: bool) -> None:
+    def __init__(
+        self, run: TrainRun, folder: RunFolder, *, steps: bool, tensorboard: bool, marks: Mapping[str, Mark]
+    ) -> None:
+        """`marks` are those of the checkpoint that the run goes on from."""
         self._run = run
         self._steps: StepsFile | None = None
         self._log: EventLog | None = None
@@ -60,11 +65,11 @@ class Watch:
             return
         done = run.training.epoch if run.training is not None else 0
         if steps:
-            from dlrun.reporting.steps import StepsFile, parameter_names
+            from dlrun.reporting.steps import STEPS, StepsFile, parameter_names
             from dlrun.training.loop import RECORDED
 
             names = parameter_names(stack.net) if stack.net.parameters <= RECORDED else []
-            self._steps = StepsFile(folder, names, done=done)
+            self._steps = StepsFile(folder, names, done=done, keep=marks.get(STEPS))
         if tensorboard:
             from dlrun.nn.network import NetworkGraph
             from dlrun.reporting.tensorboard import FOLDER, EventLog
@@ -83,6 +88,12 @@ class Watch:
         if self._log is not None:
             self._log.epoch(record)
             self._parameters(record.epoch)
+
+    def marks(self) -> dict[str, Mark]:
+        """How far the files are written that a resumed run cuts back."""
+        from dlrun.reporting.steps import STEPS
+
+        return {} if self._steps is None else {STEPS: self._steps.mark}
 
     def _parameters(self, epoch: int) -> None:
         stack = self._run.stack

@@ -16,20 +16,26 @@ from typing import Any
 import numpy.typing as npt
 
 from dlrun.errors import RunError
-from dlrun.reporting.files import replacing
+from dlrun.reporting.files import STACKS, replacing
 from dlrun.training.snapshot import Tensors, decode, encode
 
 NEWEST = "checkpoint.safetensors"
 PREVIOUS = "checkpoint.previous.safetensors"
-STACKS = "checkpoint-*.safetensors"
 EVERY = 5.0  # seconds between checkpoints: what a kill may cost
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What a checkpoint comes from: the hash of the data, and the device, threads and versions that computed it."""
+    """What a checkpoint comes from.
+
+    data     the hash of the data
+    run      that of the command with its options and of the resolved experiment: another's checkpoint is refused;
+             None where any will do
+    machine  the device, threads and versions that computed it
+    """
 
     data: str = ""
+    run: str | None = None
     machine: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -40,7 +46,7 @@ class Checkpoints:
         self, folder: Path, origin: Origin = Origin(), *, name: str = "checkpoint", every: float = EVERY
     ) -> None:
         self._newest, self._previous = (folder / file.replace("checkpoint", name, 1) for file in (NEWEST, PREVIOUS))
-        self._origin = {"data": origin.data, "machine": dict(origin.machine)}
+        self._origin = {"data": origin.data, "run": origin.run, "machine": dict(origin.machine)}
         self._every, self._last = every, time.monotonic()
 
     @property
@@ -74,6 +80,11 @@ class Checkpoints:
             except ValueError as error:
                 damaged.append(f"{path}: the checkpoint is damaged: {error}")
                 continue
+            if self._origin["run"] is not None and values.get("run") != self._origin["run"]:
+                raise RunError(
+                    f"{path}: is the checkpoint of another run than config.toml tells of; remove it to begin this run "
+                    "again, or start anew with --overwrite"
+                )
             return tensors, values, damaged
         if damaged:
             raise RunError("; ".join(damaged) + "; start again with --overwrite")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import numbers
 import os
 import re
@@ -17,6 +18,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _PLAIN_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _NEEDS_QUOTES = re.compile(r'[",\r\n]|^\s|\s$')
 _BLOCK = 1 << 16
+Mark = tuple[int, str]  # bytes of a file, and their SHA-256
 
 
 def csv_cell(value: Any) -> str:
@@ -76,6 +78,7 @@ class CsvFile:
         self._width = len(columns)
         header = csv_line(columns).encode()
         self._size = _complete_size(path, header) if append and path.exists() else 0
+        self._hash = hashlib.sha256(path.read_bytes()[: self._size] if self._size else b"")
         self._file = open(path, "r+b" if self._size else "wb", buffering=0)  # noqa: SIM115 (closed by close)
         try:
             if self._size:
@@ -108,6 +111,11 @@ class CsvFile:
         """Bytes in the file: the header and all complete rows."""
         return self._size
 
+    @property
+    def mark(self) -> Mark:
+        """How many bytes the file has, and their SHA-256: by these a resumed run knows the file as its own."""
+        return self._size, self._hash.hexdigest()
+
     def close(self) -> None:
         self._file.close()
 
@@ -137,6 +145,19 @@ class CsvFile:
                 error.filename = os.fspath(self._path)  # a write does not tell which file it was
             raise
         self._size += len(data)
+        self._hash.update(data)
+
+
+def check_mark(path: Path, mark: Mark) -> None:
+    """RunError where the file does not begin with the bytes that it had when it was marked."""
+    size, digest = mark
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        if hashlib.sha256(file.read(size)).hexdigest() == digest:
+            return
+    raise RunError(
+        f"{path}: its first {size} bytes are not those that the run wrote before its checkpoint; start again with "
+        "--overwrite"
+    )
 
 
 def _complete_size(path: Path, header: bytes) -> int:

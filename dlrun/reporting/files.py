@@ -12,6 +12,7 @@ from pathlib import Path
 from dlrun.errors import RunError
 
 TEMPORARY = ".*.dlrun-tmp"  # a pattern for the names of files that are being written
+STACKS = "checkpoint-*.safetensors"  # one for those of the checkpoints of stacks
 
 
 # What a file system without hard links answers to one.
@@ -33,7 +34,7 @@ def replacing(path: Path, *, keep: Path | None = None) -> Iterator[Path]:
     temporary = _temporary(target)
     try:
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         if keep is not None and target.exists():
             _keep(target, keep)
         os.replace(temporary, target)
@@ -42,7 +43,7 @@ def replacing(path: Path, *, keep: Path | None = None) -> Iterator[Path]:
         if isinstance(error, OSError) and error.filename in (None, str(temporary)):
             error.filename = str(path)  # a write does not tell its file, and nobody knows the temporary one
         raise
-    _sync(target.parent)
+    sync(target.parent)
 
 
 def refuse_other_kind(path: Path, *begins: bytes, what: str) -> None:
@@ -82,7 +83,7 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.dlrun-tmp")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -8,10 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from dlrun.errors import RunError
 from dlrun.records import EpochRecord, Figures, ReplicaResult
+from dlrun.reporting.csv_files import Mark, check_mark
 from dlrun.reporting.run_folder import RunFolder
 
+METRICS = "metrics.csv"
 COLUMNS = ("replica", "epoch", "step", "split", "learning_rate", "cost", "error", "batch_cost")
 
 
@@ -23,22 +24,21 @@ class MetricsFile:
     batch_cost      the mean cost of the epoch's batches as training saw them; train rows alone have it
     """
 
-    def __init__(self, folder: RunFolder, *, keep: int = 0) -> None:
-        """`keep` bytes of the file of a run that is resumed stay; what came after its checkpoint is cut off."""
+    def __init__(self, folder: RunFolder, *, keep: Mark | None = None) -> None:
+        """What the file of a resumed run had at its checkpoint, `keep`, stays; what came after it is cut off."""
         self._when: dict[tuple[int, int], tuple[int, float]] = {}  # (replica, epoch) → step, learning rate
-        if keep:
-            self._cut(folder.file("metrics.csv"), keep)
-        self._file = folder.csv("metrics.csv", COLUMNS, append=bool(keep))
+        if keep is not None:
+            check_mark(folder.file(METRICS), keep)
+            self._cut(folder.file(METRICS), keep[0])
+        self._file = folder.csv(METRICS, COLUMNS, append=keep is not None)
 
     @property
-    def size(self) -> int:
-        """Bytes written so far, all of them complete rows."""
-        return self._file.size
+    def mark(self) -> Mark:
+        """Of what is written so far, all of it complete rows."""
+        return self._file.mark
 
     def _cut(self, path: Path, keep: int) -> None:
-        content = path.read_bytes() if path.exists() else b""
-        if len(content) < keep:
-            raise RunError(f"{path}: shorter than the checkpoint says; start again with --overwrite")
+        content = path.read_bytes()
         with path.open("r+b") as file:
             file.truncate(keep)
         for row in csv.DictReader(content[:keep].decode().splitlines()):

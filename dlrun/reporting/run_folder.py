@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any, Self
 from dlrun.errors import RunError
 from dlrun.reporting import plots
 from dlrun.reporting.csv_files import CsvFile
-from dlrun.reporting.files import TEMPORARY, write_whole
+from dlrun.reporting.files import STACKS, TEMPORARY, sync, write_whole
 from dlrun.reporting.json_text import to_json
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 LOCK = ".lock"
-# All that --overwrite may remove. The summary goes first: a folder with a summary is a finished run.
+# All that --overwrite may remove, in this order: without config.toml nothing is resumed, without a summary nothing is
+# a finished run, so that one that is killed here leaves no folder that passes for either.
 RUN_FILES = (
-    "summary.json",
     "config.toml",
+    "summary.json",
     "metrics.csv",
     "model.safetensors",
     "checkpoint.safetensors",
@@ -168,10 +169,10 @@ def _clear(path: Path) -> None:
     """Remove the files of an earlier run, and what a killed one left half written."""
     for name in RUN_FILES:
         (path / name).unlink(missing_ok=True)
-    for events in path.glob("tensorboard/events.out.tfevents.*"):
-        events.unlink(missing_ok=True)
-    for leftover in path.glob(TEMPORARY):
-        leftover.unlink(missing_ok=True)
+    for pattern in (STACKS, "tensorboard/events.out.tfevents.*", TEMPORARY):
+        for leftover in sorted(path.glob(pattern)):
+            leftover.unlink(missing_ok=True)
+    sync(path)
 
 
 def _sweep(path: Path) -> None:

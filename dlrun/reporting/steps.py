@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from dlrun.reporting.csv_files import Mark, check_mark
 from dlrun.reporting.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -37,7 +38,11 @@ class StepsFile:
     Of a run that goes on after `done` epochs the rows of these stay; those of later steps, which are made again, go.
     """
 
-    def __init__(self, folder: RunFolder, parameters: Sequence[str] = (), *, done: int = 0) -> None:
+    def __init__(
+        self, folder: RunFolder, parameters: Sequence[str] = (), *, done: int = 0, keep: Mark | None = None
+    ) -> None:
+        if keep is not None:
+            check_mark(folder.file(STEPS), keep)
         if done:
             _cut(folder.file(STEPS), done)
         self._file = folder.csv(STEPS, [*COLUMNS, *parameters], append=done > 0)
@@ -53,6 +58,11 @@ class StepsFile:
             (record.replica, record.epoch, step, rate, cost, *theta)
             for step, rate, cost, theta in zip(numbers, rates, costs, thetas, strict=True)
         )
+
+    @property
+    def mark(self) -> Mark:
+        """Of what is written so far."""
+        return self._file.mark
 
     def __enter__(self) -> Self:
         return self
