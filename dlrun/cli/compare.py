@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dlrun.cli.options import DebugOption, JsonOption, QuietOption
+from dlrun.cli.options import DebugOption, JsonOption, NoVerifyOption, QuietOption
 from dlrun.cli.resampling_run import ConfidenceOption
 from dlrun.errors import RunError
 
@@ -18,6 +18,7 @@ def command(
         typer.Argument(metavar="RUN_A RUN_B...", help="Folders of runs of one command on the same data and splits."),
     ],
     confidence: ConfidenceOption = 0.95,
+    no_verify: NoVerifyOption = False,
     quiet: QuietOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -35,7 +36,7 @@ def command(
 
     if len(runs) < 2:
         raise RunError(f"{runs[0]}: one run by itself cannot be compared; give two or more")
-    read = read_runs(runs)
+    read = read_runs(runs, check=not no_verify)
     found = compare_all([each.losses for each in read], confidence=confidence)
     scheme = read[0].summary.get("scheme")
     tested = scheme_text(scheme) if isinstance(scheme, dict) else f"{found[0].folds} test parts"

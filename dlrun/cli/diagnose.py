@@ -14,6 +14,7 @@ from dlrun.cli.options import (
     DeviceOption,
     JobsOption,
     JsonOption,
+    NoVerifyOption,
     OutOption,
     OverwriteOption,
     QuietOption,
@@ -88,6 +89,7 @@ def command(
     set_: SetOption = None,
     seed: SeedOption = None,
     run_code: RunCodeOption = False,
+    no_verify: NoVerifyOption = False,
     device: DeviceOption = Device.AUTO,
     jobs: JobsOption = None,
     quiet: QuietOption = False,
@@ -128,6 +130,7 @@ def command(
             out=out,
             overwrite=overwrite,
             run_code=run_code,
+            check=not no_verify,
             jobs=jobs,
         )
         _checked(request)
@@ -184,7 +187,7 @@ def _initializations(
             ),
             "initializations": layers_json(reports),
         }
-        folder.write_json("summary.json", summary)
+        folder.write_summary(summary)
         own = layers_table(reports[0], title=f"{chosen.name}: layers at the initial weights ({reports[0].name})")
         others = initializations_table(reports)
         others.footnotes += [*(each.sentence for each in reports[1:]), f"Files: {folder.path}"]

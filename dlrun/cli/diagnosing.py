@@ -44,6 +44,7 @@ class Request:
     out: Path | None
     overwrite: bool
     run_code: bool
+    check: bool
     jobs: int | None
 
 
@@ -55,11 +56,11 @@ def diagnose_run(request: Request, backend: Backend, output: Output) -> None:
     from dlrun.cli.stored_run import open_run, train_summary
     from dlrun.reporting.run_folder import claim_run_folder
 
-    before = train_summary(request.run)
+    before = train_summary(request.run, check=request.check)
     if before.get("status") == "diverged":
         _say_diverged(request, before, output)
         return
-    stored = open_run(request.run, run_code=request.run_code)
+    stored = open_run(request.run, run_code=request.run_code, check=False)  # which the summary was
     run, changed = reopened(stored, backend)
     if changed:
         output.note(f"warning: {changed}")
@@ -277,5 +278,5 @@ class _Findings:
             parts.append(shown.layers_table(self.layers, title="Layers of the trained model"))
             summary["layers"] = shown.layers_json([self.layers])[0]
         parts.append(f"Files: {folder.path}")
-        folder.write_json("summary.json", summary)
+        folder.write_summary(summary)
         output.result({**summary, "folder": str(folder.path)}, *parts, in_files=True)

@@ -11,6 +11,7 @@ from dlrun.cli.options import (
     Device,
     DeviceOption,
     JsonOption,
+    NoVerifyOption,
     QuietOption,
     RunArgument,
     RunCodeOption,
@@ -45,6 +46,7 @@ def command(
         ),
     ] = None,
     run_code: RunCodeOption = False,
+    no_verify: NoVerifyOption = False,
     device: DeviceOption = Device.AUTO,
     quiet: QuietOption = False,
     json: JsonOption = False,
@@ -61,7 +63,7 @@ def command(
     from dlrun.training.threads import computing_threads
 
     output = Output(quiet=quiet, json=json)
-    stored = open_run(run, run_code=run_code)
+    stored = open_run(run, run_code=run_code, check=not no_verify)
     backend = select_backend(device.value)
     with computing_threads(int(stored.summary.get("threads") or 1)), backend.quiet():
         if data is None:

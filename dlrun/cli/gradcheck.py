@@ -207,7 +207,7 @@ def _report(
         **check_json(check),
         "epsilon_sweep": sweep_json(sweep) if sweep is not None else None,
     }
-    folder.write_json("summary.json", summary)
+    folder.write_summary(summary)
     when = f"after {counted(facts['after_epochs'], 'epoch')}" if facts["after_epochs"] else "at the initial weights"
     title = f"Gradient check of {experiment.name}, {when}, on {counted(facts['rows'], 'row')}"
     table = check_table(check, title=title + (", masks held fixed" if facts["dropout"] == "fixed" else ""))

@@ -81,7 +81,7 @@ def command(
             chosen.name, points, choices, seed=chosen.seed, start=start, seconds=time.perf_counter() - began
         )
         write_kmeans(folder, points, choices, summary)
-        folder.write_json("summary.json", summary)
+        folder.write_summary(summary)
         table = elbow_table(summary, folder.path)
         output.result({**summary, "folder": str(folder.path)}, table, in_files=True)
 

@@ -95,6 +95,14 @@ RunCodeOption = Annotated[
         show_default=False,
     ),
 ]
+NoVerifyOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-verify",
+        help="Read the run's files also where they have changed since it wrote them.",
+        show_default=False,
+    ),
+]
 QuietOption = Annotated[
     bool,
     typer.Option("--quiet", help="No progress bar, no notes; only what was asked for.", show_default=False),

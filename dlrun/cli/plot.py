@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dlrun.cli.options import DebugOption, JsonOption, QuietOption
+from dlrun.cli.options import DebugOption, JsonOption, NoVerifyOption, QuietOption
 from dlrun.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def command(
             show_default=False,
         ),
     ] = None,
+    no_verify: NoVerifyOption = False,
     quiet: QuietOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -93,7 +94,7 @@ def command(
     from dlrun.reporting.plots.kinds import Options, choose, fitting
     from dlrun.reporting.plots.names import label as shown
 
-    sources = open_runs(runs, label)
+    sources = open_runs(runs, label, check=not no_verify)
     options = Options(
         title=None if title is None else shown(title, longest=120), log=log, by=by.value, expression=expression
     )
@@ -112,7 +113,7 @@ def command(
             output.note(f"{picture['kind']}: {picture['out']}")
 
 
-def open_runs(runs: Sequence[Path], labels: Sequence[str] | None) -> list[Source]:
+def open_runs(runs: Sequence[Path], labels: Sequence[str] | None, *, check: bool = True) -> list[Source]:
     """The runs under the names that --label gives them."""
     from dlrun.records import counted
     from dlrun.reporting.plots.source import open_source
@@ -120,7 +121,7 @@ def open_runs(runs: Sequence[Path], labels: Sequence[str] | None) -> list[Source
     if labels and len(labels) != len(runs):
         raise ConfigError(f"--label: {len(labels)} given for {counted(len(runs), 'run')}; give one for each, or none")
     names: Sequence[str | None] = labels or [None] * len(runs)
-    return [open_source(run, name) for run, name in zip(runs, names, strict=True)]
+    return [open_source(run, name, check=check) for run, name in zip(runs, names, strict=True)]
 
 
 def can_draw(sources: Sequence[Source], kind: str) -> bool:

@@ -13,6 +13,7 @@ from dlrun.cli.options import (
     Device,
     DeviceOption,
     JsonOption,
+    NoVerifyOption,
     OverwriteOption,
     QuietOption,
     RunArgument,
@@ -32,6 +33,7 @@ def command(
     ] = None,
     overwrite: OverwriteOption = False,
     run_code: RunCodeOption = False,
+    no_verify: NoVerifyOption = False,
     device: DeviceOption = Device.AUTO,
     quiet: QuietOption = False,
     json: JsonOption = False,
@@ -51,7 +53,7 @@ def command(
     _refuse_existing(out, overwrite)
     if out is not None and out.is_file() and out.samefile(data):
         raise RunError(f"{out}: holds the table that is answered, which would be lost; give another --out")
-    model = open_model(run, run_code=run_code)
+    model = open_model(run, run_code=run_code, check=not no_verify)
     table = read_like_training(model, data)
     classes = model.preprocessing.classes
     answers = answers_for(model, table, select_backend(device.value))

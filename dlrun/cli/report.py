@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlrun.cli.options import DebugOption, JsonOption, QuietOption
+from dlrun.cli.options import DebugOption, JsonOption, NoVerifyOption, QuietOption
 from dlrun.cli.plot import LabelOption, open_runs
 from dlrun.errors import ConfigError, DlrunError, RunError
 
@@ -34,6 +34,7 @@ def command(
         str | None, typer.Option("--title", metavar="TEXT", help="The page's heading.", show_default=False)
     ] = None,
     label: LabelOption = None,
+    no_verify: NoVerifyOption = False,
     quiet: QuietOption = False,
     json: JsonOption = False,
     debug: DebugOption = False,
@@ -48,7 +49,7 @@ def command(
     from dlrun.reporting.report import report_page
 
     path = _target(out, runs)
-    sources = open_runs(runs, label)
+    sources = open_runs(runs, label, check=not no_verify)
     if alone := next((source for source in sources if not source.is_folder), None):
         raise RunError(f"{alone.path}: is a file; a report is about folders of runs, `dlrun plot` draws single files")
     verdicts = _verdicts(sources) if len(sources) > 1 else []
@@ -78,7 +79,7 @@ def _verdicts(sources: Sequence[Source]) -> list[str]:
     from dlrun.resampling.comparison import compare_all
 
     try:
-        read = read_runs([source.path for source in sources])
+        read = read_runs([source.path for source in sources], check=False)  # which opening them did
         named = [replace(run.losses, name=source.called) for run, source in zip(read, sources, strict=True)]
         pairs = compare_all(named)
     except DlrunError as error:

@@ -35,12 +35,12 @@ class TestedRun:
     targets: npt.NDArray[np.str_]
 
 
-def read_runs(folders: Sequence[Path]) -> list[TestedRun]:
+def read_runs(folders: Sequence[Path], *, check: bool = True) -> list[TestedRun]:
     """The runs, each called by its experiment's name where the names differ, else by its folder.
 
     RunError for a folder that holds no such run, or a damaged one.
     """
-    sources = [_open(folder) for folder in folders]
+    sources = [_open(folder, check) for folder in folders]
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise RunError("the same run is given twice; a comparison needs different ones")
     names = [source.title for source in sources]
@@ -52,10 +52,10 @@ def read_runs(folders: Sequence[Path]) -> list[TestedRun]:
     return runs
 
 
-def _open(folder: Path) -> Source:
+def _open(folder: Path, check: bool) -> Source:
     if folder.is_file():
         raise RunError(f"{folder}: is a file; should be the folder of a run")
-    source = open_source(folder)
+    source = open_source(folder, check=check)
     if source.command not in DIVISIONS:
         what = f"a run of `dlrun {source.command}`" if source.command else "a summary of no known command"
         raise RunError(f"{folder}: {what}; should be one of `dlrun {'`, `dlrun '.join(DIVISIONS)}`")

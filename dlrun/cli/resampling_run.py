@@ -186,7 +186,7 @@ def execute(prepared: Prepared, finish: Callable[[Prepared, RunFolder], Finished
             _train(prepared, stacks)
             finished = finish(prepared, folder)
             summary = _summary(prepared, finished)
-            folder.write_json("summary.json", summary)
+            folder.write_summary(summary)
             stacks.remove()
             tables = finished.tables(summary, folder.path)
             prepared.output.result({**summary, "folder": str(folder.path)}, *tables, in_files=True)

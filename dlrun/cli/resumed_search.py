@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.cli.resuming import another_machine, fingerprint, refuse_run_of_another_command
 from dlrun.errors import ConfigError, RunError
+from dlrun.reporting.integrity import refuse_odd_files
 
 if TYPE_CHECKING:
     from dlrun.reporting.checkpoints import Origin
@@ -23,6 +24,7 @@ def stored_config(out: Path | None, overwrite: bool) -> Path:
         raise RunError("--resume needs --out DIR, the folder of the search to go on with")
     if overwrite:
         raise ConfigError("--resume and --overwrite contradict each other; should be one of the two")
+    refuse_odd_files(out)
     stored = out / "config.toml"
     if not stored.is_file():
         raise RunError(f"{out}: no run to resume: there is no config.toml in this folder")

@@ -75,6 +75,9 @@ def request_to_resume(request: Request, out: Path | None) -> Request:
     """The experiment of the run in `out`. One named beside --resume must be the same."""
     if out is None:
         raise RunError("--resume needs --out DIR, the folder of the run to go on with")
+    from dlrun.reporting.integrity import refuse_odd_files
+
+    refuse_odd_files(out)
     config = out / "config.toml"
     if not config.is_file():
         raise RunError(f"{out}: no run to resume: there is no config.toml in this folder")

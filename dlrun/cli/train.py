@@ -253,7 +253,7 @@ def _report(summary: dict[str, Any], folder: RunFolder, output: Output, resumpti
     """The summary as a file and on standard output; a divergence ends in the error that says so."""
     from dlrun.reporting.train_report import train_table
 
-    folder.write_json("summary.json", summary)
+    folder.write_summary(summary)
     resumption.done()
     shown = {**summary, "folder": str(folder.path)}
     if summary["status"] == "diverged":

@@ -219,7 +219,7 @@ def _report(study: Study, folder: RunFolder, output: Output, *, began: float, is
         tuned = with_values(study.experiment, best.values)
         folder.write_text("best.toml", f"{best_heading(summary)}\n{to_toml(tuned)}")
     summary["seconds"] = round(time.perf_counter() - began, 3)
-    folder.write_json("summary.json", summary)
+    folder.write_summary(summary)
     shown = {**summary, "folder": str(folder.path)}
     if best is None:
         output.result(shown, in_files=True)

@@ -13,12 +13,12 @@ from dlrun.errors import RunError
 from dlrun.reporting import plots
 from dlrun.reporting.csv_files import CsvFile
 from dlrun.reporting.files import STACKS, TEMPORARY, sync, write_whole
+from dlrun.reporting.integrity import FILES, LOCK, digests, refuse_odd_files
 from dlrun.reporting.json_text import to_json
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-LOCK = ".lock"
 # All that --overwrite may remove, in this order: without config.toml nothing is resumed, without a summary nothing is
 # a finished run, so that one that is killed here leaves no folder that passes for either.
 RUN_FILES = (
@@ -64,7 +64,10 @@ class RunFolder:
 
     def file(self, name: str) -> Path:
         """The path of a file in this folder."""
-        return self.path / name
+        path = self.path / name
+        if path.is_symlink():  # made since the folder was claimed
+            raise RunError(f"{path}: is a link; nothing is written through it")
+        return path
 
     def write_text(self, name: str, text: str) -> None:
         """A file that appears whole or not at all."""
@@ -73,6 +76,10 @@ class RunFolder:
     def write_json(self, name: str, data: Mapping[str, Any]) -> None:
         """A JSON file that appears whole or not at all."""
         write_whole(self.file(name), to_json(data))
+
+    def write_summary(self, data: Mapping[str, Any]) -> None:
+        """`summary.json`, the last file of a run, with the SHA-256 of the others."""
+        self.write_json("summary.json", {**data, FILES: digests(self.path)})
 
     def csv(self, name: str, columns: Sequence[str], *, append: bool = False) -> CsvFile:
         """A CSV file to write row by row."""
@@ -117,6 +124,7 @@ def claim_run_folder(
             raise RunError("--resume needs --out DIR, the folder of the run to go on with")
         return RunFolder(_next_folder(root / folder_name(name), command), made=True)
     made = _make(out)
+    refuse_odd_files(out)
     if not made and not (out / LOCK).exists():
         _check(out, overwrite=overwrite, resume=resume)  # no run's folder: not even a lock is left in it
     folder = RunFolder(out, made=made)
@@ -185,11 +193,21 @@ def _contents(path: Path) -> list[str]:
     return sorted(entry.name for entry in path.iterdir() if entry.name != LOCK)
 
 
+def _holds_a_run(path: Path) -> bool:
+    """Whether a run was here, finished or not. Other programs too have a config.toml."""
+    return (path / LOCK).exists() or any((path / name).exists() for name in RUN_FILES if name != "config.toml")
+
+
 def _check(path: Path, *, overwrite: bool, resume: bool) -> None:
     """RunError where there is nothing to resume, or something in the way."""
     if resume:
         if not (path / "config.toml").is_file():
             raise RunError(f"{path}: no run to resume: there is no config.toml in this folder")
+    elif overwrite and (contents := _contents(path)) and not _holds_a_run(path):
+        raise RunError(
+            f"{path}: the folder holds other files ({', '.join(contents[:3])}{', …' if len(contents) > 3 else ''}) and "
+            "no run that --overwrite could replace; should be another --out"
+        )
     elif not overwrite and (contents := _contents(path)):
         raise RunError(
             f"{path}: the folder is not empty (it holds {', '.join(contents[:3])}"

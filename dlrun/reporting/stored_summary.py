@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.errors import RunError
+from dlrun.reporting.integrity import refuse_odd_files, verify
 
 SUMMARY = "summary.json"
 _MOST = 3  # runs that a message names
 
 
-def read_summary(folder: Path) -> dict[str, Any]:
-    """What `summary.json` of this folder says. RunError where it is missing, which names runs below, or damaged."""
+def read_summary(folder: Path, *, check: bool = False) -> dict[str, Any]:
+    """What `summary.json` of this folder says. RunError where it is missing, which names runs below, or damaged.
+
+    With `check`, also where a file of the run is not as the run left it.
+    """
+    refuse_odd_files(folder)
     path = folder / SUMMARY
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
@@ -27,6 +32,8 @@ def read_summary(folder: Path) -> dict[str, Any]:
         raise RunError(f"{path}: damaged: {error}") from None
     if not isinstance(summary, dict):
         raise RunError(f"{path}: damaged: holds no JSON object")
+    if check:
+        verify(folder, summary)
     return summary
 
 

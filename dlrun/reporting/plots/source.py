@@ -132,10 +132,10 @@ class Source:
         return label(self.summary.get("name") or self.path.stem)
 
 
-def open_source(path: Path, name: str | None = None) -> Source:
+def open_source(path: Path, name: str | None = None, *, check: bool = True) -> Source:
     """The run in this folder, or the CSV file of this name; RunError says what is wrong with it.
 
-    `name` is what it is called among several; left out, its path.
+    `name` is what it is called among several; left out, its path. With `check`, its files are as the run left them.
     """
     called = str(path) if name is None else name
     if path.is_file():
@@ -144,7 +144,7 @@ def open_source(path: Path, name: str | None = None) -> Source:
         return Source(path, called, alone={_kind_of(path): path})
     if not path.is_dir():
         raise RunError(f"{path}: there is no such folder; should be the folder of a run")
-    summary = read_summary(path)
+    summary = read_summary(path, check=check)
     return Source(path, called, str(summary.get("command") or ""), summary)
 
 
