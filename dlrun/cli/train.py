@@ -183,7 +183,7 @@ def _train(
         assert run.outcome is not None
         metrics.end(run.outcome.result, run.outcome.figures)
     if run.outcome.model is not None:
-        write_whole(folder.file("model.safetensors"), run.outcome.model.to_bytes())
+        write_whole(folder.file("model.safetensors"), run.outcome.model.to_bytes(), follow=False)
     return run.outcome
 
 

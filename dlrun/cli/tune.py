@@ -212,7 +212,7 @@ def _report(study: Study, folder: RunFolder, output: Output, *, began: float, is
     if study.winners:
         tables["outer.csv"] = outer_rows(study)
     for name, (columns, rows) in tables.items():
-        with replacing(folder.file(name)) as path, CsvFile(path, columns) as file:
+        with replacing(folder.file(name), follow=False) as path, CsvFile(path, columns) as file:
             file.write_rows(rows)
     best = study.best
     if best is not None:

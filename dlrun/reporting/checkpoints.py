@@ -57,7 +57,7 @@ class Checkpoints:
     def save(self, tensors: Mapping[str, npt.NDArray[Any]], values: Mapping[str, Any]) -> None:
         """Make this the newest checkpoint."""
         data = encode(tensors, {**values, **self._origin})
-        with replacing(self._newest, keep=self._previous) as temporary:
+        with replacing(self._newest, keep=self._previous, follow=False) as temporary:
             temporary.write_bytes(data)
         self._last = time.monotonic()
 

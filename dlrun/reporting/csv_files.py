@@ -6,7 +6,7 @@ import hashlib
 import numbers
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -73,13 +73,14 @@ class CsvFile:
     rows are added to an existing file with the same header, and an incomplete last row of it is dropped.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str], *, append: bool = False) -> None:
+    def __init__(self, path: Path, columns: Sequence[str], *, append: bool = False, follow: bool = True) -> None:
+        """Where it is not to `follow` a link, OSError for one."""
         self._path = path
         self._width = len(columns)
         header = csv_line(columns).encode()
         self._size = _complete_size(path, header) if append and path.exists() else 0
         self._hash = hashlib.sha256(path.read_bytes()[: self._size] if self._size else b"")
-        self._file = open(path, "r+b" if self._size else "wb", buffering=0)  # noqa: SIM115 (closed by close)
+        self._file = open(path, "r+b" if self._size else "wb", buffering=0, opener=_opener(follow))  # noqa: SIM115 (closed by close)
         try:
             if self._size:
                 self._file.truncate(self._size)
@@ -146,6 +147,10 @@ class CsvFile:
             raise
         self._size += len(data)
         self._hash.update(data)
+
+
+def _opener(follow: bool) -> Callable[[str, int], int]:
+    return lambda path, flags: os.open(path, flags if follow else flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def check_mark(path: Path, mark: Mark) -> None:

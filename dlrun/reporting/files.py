@@ -20,14 +20,16 @@ _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSY
 
 
 @contextmanager
-def replacing(path: Path, *, keep: Path | None = None) -> Iterator[Path]:
+def replacing(path: Path, *, keep: Path | None = None, follow: bool = True) -> Iterator[Path]:
     """A temporary path beside `path` to write to; at the end it is synced to disk and renamed to `path`.
 
     When the block raises, `path` is as it was. With `keep`, what was at `path` is found there afterwards.
+    A link that the user names is followed: the file that it points to is replaced. In a run's folder none is, which is
+    what `follow` is for.
     A path that exists and is no regular file (a pipe,
     /dev/stdout) cannot be replaced and is written to directly.
     """
-    target = path.resolve()  # through symbolic links: the file they point to is replaced, not the link
+    target = path.resolve() if follow else path
     if target.exists() and not target.is_file():
         yield path
         return
@@ -56,10 +58,10 @@ def refuse_other_kind(path: Path, *begins: bytes, what: str) -> None:
         raise RunError(f"{path}: this file is no {what}, and would be lost; remove it, or give another --out")
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
+def write_whole(path: Path, content: str | bytes, *, follow: bool = True) -> None:
     """Write `content` (text as UTF-8) to `path` through `replacing`."""
     data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
-    with replacing(path) as temporary:
+    with replacing(path, follow=follow) as temporary:
         temporary.write_bytes(data)
 
 

@@ -71,11 +71,11 @@ class RunFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """A file that appears whole or not at all."""
-        write_whole(self.file(name), text)
+        write_whole(self.file(name), text, follow=False)
 
     def write_json(self, name: str, data: Mapping[str, Any]) -> None:
         """A JSON file that appears whole or not at all."""
-        write_whole(self.file(name), to_json(data))
+        write_whole(self.file(name), to_json(data), follow=False)
 
     def write_summary(self, data: Mapping[str, Any]) -> None:
         """`summary.json`, the last file of a run, with the SHA-256 of the others."""
@@ -83,7 +83,7 @@ class RunFolder:
 
     def csv(self, name: str, columns: Sequence[str], *, append: bool = False) -> CsvFile:
         """A CSV file to write row by row."""
-        return CsvFile(self.file(name), columns, append=append)
+        return CsvFile(self.file(name), columns, append=append, follow=False)
 
     def close(self) -> None:
         """Let go of the folder."""
