@@ -32,15 +32,16 @@ def stored_config(out: Path | None, overwrite: bool) -> Path:
     return stored
 
 
-def header_of(out: Path) -> dict[str, Any] | None:
-    """The last header in the journal of the folder, None where the search did not get that far."""
+def header_of(out: Path) -> dict[str, Any]:
+    """The last header in the journal of the folder. RunError without one: nobody knows the search's options."""
     from dlrun.tuning.journal import NAME, read_journal
 
     path = out / NAME
-    if not path.is_file():
-        return None
-    headers = [record for record in read_journal(path)[0] if record.get("kind") == "search"]
-    return headers[-1] if headers else None
+    records = read_journal(path)[0] if path.is_file() else []
+    headers = [record for record in records if record.get("kind") == "search"]
+    if not headers:
+        raise RunError(f"{path}: tells of no search to go on with; start again with --overwrite, or restore the file")
+    return headers[-1]
 
 
 def options_of(
@@ -85,21 +86,21 @@ def begin(
     header = {"kind": "search", "options": asdict(options), "data": origin.data, "default_space": is_default}
     config = folder.file("config.toml").read_text(encoding="utf-8") if headers else config
     header |= {"machine": dict(origin.machine), "run": fingerprint("tune", config)}
-    if headers and headers[-1]["data"] != origin.data:
+    if any(each["data"] != origin.data for each in headers):
         raise RunError(
             f"{journal.path}: the data has changed since the search began, so its trials cannot be compared with new "
             "ones; start a new search"
         )
-    if headers and headers[-1].get("run") != header["run"]:
+    if any(each.get("run") != header["run"] for each in headers):
         raise RunError(
             f"{journal.path}: is the journal of another search than config.toml tells of; start a new search with "
             "--overwrite"
         )
-    if not headers:
-        folder.write_text("config.toml", config)
-    elif told := another_machine(headers[-1].get("machine", {}), origin.machine):
+    if headers and (told := another_machine(headers[-1].get("machine", {}), origin.machine)):
         note(told)
     if not headers or headers[-1] != header:
         journal.append(header)
+    if not headers:  # last, for it makes the folder one to resume: with the options in the journal and no others
+        folder.write_text("config.toml", config)
     trials = [record for record in journal.records if record["kind"] == "trial"]
     return [Trial.from_json({key: value for key, value in each.items() if key != "kind"}) for each in trials]

@@ -176,7 +176,9 @@ class Resumption:
 
     @property
     def finished(self) -> dict[str, Any] | None:
-        """The summary, where the run to resume has ended already."""
+        """The summary, where the run to resume has ended already. RunError for that of another run."""
+        from dlrun.reporting.integrity import of_this_run
+
         path = self._folder.file("summary.json")
         if not self._resumed or not path.is_file():
             return None
@@ -184,6 +186,11 @@ class Resumption:
             found = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise RunError(f"{path}: cannot be read ({error}); start again with --overwrite") from None
+        if not of_this_run(self._folder.path, found):
+            raise RunError(
+                f"{path}: is the summary of another run than config.toml tells of; remove it to go on with this run, "
+                "or start again with --overwrite"
+            )
         return {**found, "folder": str(self._folder.path)}
 
     def checkpoint(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]] | None:

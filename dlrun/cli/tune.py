@@ -148,7 +148,6 @@ def command(
         told_how_to_go_on(folder, output, ["tune", *named.words_beside_resume(chosen)]),
         Journal(folder.file(NAME), resume=resume) as journal,
     ):
-        folder.file("summary.json").unlink(missing_ok=True)
         told = begin(
             folder,
             journal,
@@ -158,6 +157,7 @@ def command(
             config=to_toml(chosen),
             note=output.note,
         )
+        folder.file("summary.json").unlink(missing_ok=True)  # not before the search is known as the one to go on with
         study = Study(problem, backend, options, folder=loaded.folder, jobs=jobs, journal=journal, told=told)
         for note in study.searches[0].sampler.notes:
             output.note(f"note: {note}")

@@ -46,7 +46,7 @@ class Checkpoints:
         self, folder: Path, origin: Origin = Origin(), *, name: str = "checkpoint", every: float = EVERY
     ) -> None:
         self._newest, self._previous = (folder / file.replace("checkpoint", name, 1) for file in (NEWEST, PREVIOUS))
-        self._origin = {"data": origin.data, "run": origin.run, "machine": dict(origin.machine)}
+        self._origin = {"data": origin.data, "run": origin.run, "name": name, "machine": dict(origin.machine)}
         self._every, self._last = every, time.monotonic()
 
     @property
@@ -80,10 +80,11 @@ class Checkpoints:
             except ValueError as error:
                 damaged.append(f"{path}: the checkpoint is damaged: {error}")
                 continue
-            if self._origin["run"] is not None and values.get("run") != self._origin["run"]:
+            whose = self._origin["run"], self._origin["name"]
+            if self._origin["run"] is not None and (values.get("run"), values.get("name")) != whose:
                 raise RunError(
-                    f"{path}: is the checkpoint of another run than config.toml tells of; remove it to begin this run "
-                    "again, or start anew with --overwrite"
+                    f"{path}: is the checkpoint of another run than config.toml tells of, or of other models of it; "
+                    "remove it to begin this run again, or start anew with --overwrite"
                 )
             return tensors, values, damaged
         if damaged:

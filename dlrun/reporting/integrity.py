@@ -90,6 +90,13 @@ def verify(folder: Path, summary: Mapping[str, Any]) -> None:
             )
 
 
+def of_this_run(folder: Path, summary: Mapping[str, Any]) -> bool:
+    """Whether the run that the summary tells of has the folder's config.toml, as far as it says."""
+    files = summary.get(FILES)
+    digest = files.get("config.toml") if isinstance(files, dict) else None
+    return digest is None or digest == _digest(folder / "config.toml")
+
+
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from dlrun.errors import RunError
 from dlrun.reporting.csv_files import Mark, check_mark
 from dlrun.reporting.run_folder import RunFolder
 
@@ -35,17 +36,23 @@ class StepsFile:
 
     batch_cost  the cost of the step's batch before its update, without penalty
     W1[1,1], …  with `parameters`: the weights that this cost was taken at
-    Of a run that goes on after `done` epochs the rows of these stay; those of later steps, which are made again, go.
+    Of a run that goes on after `done` epochs the rows that its checkpoint tells of, `keep`, stay; those of later steps,
+    which are made again, go. RunError for a file that the checkpoint does not tell of, or that is another.
     """
 
     def __init__(
         self, folder: RunFolder, parameters: Sequence[str] = (), *, done: int = 0, keep: Mark | None = None
     ) -> None:
+        path = folder.file(STEPS)
         if keep is not None:
-            check_mark(folder.file(STEPS), keep)
-        if done:
-            _cut(folder.file(STEPS), done)
-        self._file = folder.csv(STEPS, [*COLUMNS, *parameters], append=done > 0)
+            check_mark(path, keep)
+            os.truncate(path, keep[0])
+        elif done:
+            raise RunError(
+                f"{path}: the run's checkpoint tells of no such file, so that it is another run's; remove it and leave "
+                "--steps out, or start again with --overwrite"
+            )
+        self._file = folder.csv(STEPS, [*COLUMNS, *parameters], append=keep is not None)
 
     def epoch(self, record: EpochRecord) -> None:
         """The rows of one epoch."""
@@ -71,18 +78,3 @@ class StepsFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
-
-
-def _cut(path: Path, done: int) -> None:
-    """Take the rows of epochs after `done` from the end of the file, where there is one."""
-    if not path.exists():
-        return
-    content = path.read_bytes()
-    size = 0
-    for line in content.splitlines(keepends=True):
-        epoch = line.split(b",")[1:2]
-        if not line.endswith(b"\n") or (size and (not epoch[0].isdigit() or int(epoch[0]) > done)):
-            break
-        size += len(line)
-    with path.open("r+b") as file:
-        file.truncate(size)

@@ -93,11 +93,13 @@ def test_a_resumed_run_has_each_step_once(tmp_path: Path) -> None:
         return EpochRecord(0, epoch, 2 * epoch, 0.1, 0.75, {}, steps)
 
     with claim_run_folder(out=tmp_path / "run", name="x", command="train") as folder:
+        mark = None
         with StepsFile(folder) as file:
             for epoch in (1, 2, 3):
                 file.epoch(record(epoch))
+                mark = file.mark if epoch == 2 else mark
         whole = folder.file("steps.csv").read_bytes()
-        with StepsFile(folder, done=2) as file:
+        with StepsFile(folder, done=2, keep=mark) as file:
             assert folder.file("steps.csv").read_bytes().count(b"\n") == 5
             file.epoch(record(3))
         assert folder.file("steps.csv").read_bytes() == whole

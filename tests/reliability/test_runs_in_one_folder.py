@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from reliability.running import Dlrun, count
 
 from dlrun.cli.app import run
+from dlrun.reporting.checkpoints import Checkpoints
 from dlrun.reporting.run_folder import claim_run_folder
 
 FREQUENT = str(Path(__file__).with_name("frequent.py"))
@@ -161,3 +163,131 @@ def test_a_folder_that_is_being_cleared_passes_for_no_run(here: Path, monkeypatc
         assert (out / "summary.json").exists() == (last == 1)
         with claim_run_folder(out=out, name="e", command="train", overwrite=True):
             assert not [path for path in out.iterdir() if path.name != ".lock"]
+
+
+# -- a run that is broken off, and what another one left beside it ---------------------------------
+
+
+class StopError(BaseException):
+    """Ends a command as a kill would, but inside the test's process."""
+
+
+def broken_off(
+    line: tuple[str, ...], out: Path, monkeypatch: pytest.MonkeyPatch, *, where: str, calls: int = 0
+) -> None:
+    """Run the command until the function at `where` is called once more than so many times."""
+    left = [calls]
+
+    def stopping(*arguments: object) -> object:
+        if not left[0]:
+            raise StopError
+        left[0] -= 1
+        return original(*arguments)
+
+    owner, name = where.rsplit(".", 1)
+    module, _, held = owner.partition(":")
+    target = getattr(import_module(module), held) if held else import_module(module)
+    original = getattr(target, name)
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoints, "due", property(lambda self: True))
+        patched.setattr(target, name, stopping)
+        assert run([*line, "--out", str(out)]) == 3
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+TRAIN_STOP = "dlrun.cli.train._note"
+
+
+def test_a_summary_of_another_run_does_not_end_this_one(
+    here: Path, dlrun: Dlrun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would tell the other's figures, and take this run's checkpoints away."""
+    broken_off(FIRST["train"], here / "run", monkeypatch, where=TRAIN_STOP, calls=5)
+    assert dlrun(*second("train"), "--out", "other").status == 0
+    shutil.copy(here / "other" / "summary.json", here / "run" / "summary.json")
+    before = everything(here / "run")
+    assert "checkpoint.safetensors" in before
+    result = dlrun("train", "--resume", "--out", "run", *SETTINGS)
+    assert result.status == 2, result
+    assert "run/summary.json: is the summary of another run" in result.stderr
+    assert everything(here / "run") == before
+    (here / "run" / "summary.json").unlink()
+    assert dlrun("train", "--resume", "--out", "run", *SETTINGS).status == 0
+
+
+def test_steps_that_the_checkpoint_does_not_tell_of_are_refused(
+    here: Path, dlrun: Dlrun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken_off(FIRST["train"], here / "run", monkeypatch, where=TRAIN_STOP, calls=5)
+    assert dlrun(*second("train"), "--steps", "--out", "other").status == 0
+    shutil.copy(here / "other" / "steps.csv", here / "run" / "steps.csv")
+    before = (here / "run" / "steps.csv").read_bytes()
+    result = dlrun("train", "--resume", "--steps", "--out", "run", *SETTINGS)
+    assert result.status == 2, result
+    assert "run/steps.csv: the run's checkpoint tells of no such file" in result.stderr
+    assert (here / "run" / "steps.csv").read_bytes() == before
+
+
+def test_steps_after_the_checkpoint_go_whatever_epoch_they_tell_of(
+    here: Path, dlrun: Dlrun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = (*FIRST["train"], "--steps")
+    assert dlrun(*line, "--out", "whole").status == 0
+    broken_off(line, here / "run", monkeypatch, where=TRAIN_STOP, calls=5)
+    rows = (here / "run" / "steps.csv").read_bytes().splitlines(keepends=True)
+    kept = [row for row in rows if not row.startswith(b"0,6,")]
+    assert len(kept) < len(rows)
+    (here / "run" / "steps.csv").write_bytes(b"".join([*kept, kept[1]]))  # of epoch 1, as another run's might be
+    assert dlrun("train", "--resume", "--steps", "--out", "run", *SETTINGS).status == 0
+    assert files_of(here / "run") == files_of(here / "whole")
+
+
+def test_a_checkpoint_under_the_name_of_another_stack_is_refused(
+    here: Path, dlrun: Dlrun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken_off(
+        FIRST["crossval"], here / "run", monkeypatch, where="dlrun.resampling.progress:EpochProgress.update", calls=4
+    )
+    kept = sorted((here / "run").glob("checkpoint-*.safetensors"))
+    assert kept
+    for path in kept:
+        path.rename(path.with_name(path.name.replace("checkpoint-0", "checkpoint-1", 1)))
+    result = dlrun("crossval", "--resume", "--out", "run", *options_of("crossval"), *SETTINGS)
+    assert result.status == 2, result
+    assert "run/checkpoint-1-4.safetensors: is the checkpoint of another run" in result.stderr
+
+
+def test_a_search_is_resumed_with_its_own_options_or_not_at_all(
+    here: Path, dlrun: Dlrun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken off before its config.toml, or with the journal lost: never as one of 32 trials."""
+    line = FIRST["tune"]
+    broken_off(line, here / "run", monkeypatch, where="dlrun.reporting.run_folder:RunFolder.write_text")
+    assert "no config.toml" in dlrun("tune", "--resume", "--out", "run", *SETTINGS).stderr
+    assert dlrun(*line, "--overwrite", "--out", "run").status == 0
+    (here / "run" / "summary.json").unlink()
+    header = (here / "run" / "journal.jsonl").read_bytes().splitlines(keepends=True)[0]
+    for content in (b"", header[:-9]):
+        (here / "run" / "journal.jsonl").write_bytes(content)
+        before = everything(here / "run")
+        result = dlrun("tune", "--resume", "--out", "run", *SETTINGS)
+        assert result.status == 2, result
+        assert "run/journal.jsonl: tells of no search" in result.stderr
+        assert everything(here / "run") == before
+
+
+def test_a_foreign_journal_is_refused_wherever_it_stands_and_nothing_is_lost(here: Path, dlrun: Dlrun) -> None:
+    """Also before this search's own header; the summary is there afterwards."""
+    for name, line in (("run", FIRST["tune"]), ("other", second("tune"))):
+        assert dlrun(*line, "--out", name).status == 0
+    own, foreign = ((here / name / "journal.jsonl").read_bytes() for name in ("run", "other"))
+    for content in (foreign, foreign + own):
+        (here / "run" / "journal.jsonl").write_bytes(content)
+        before = everything(here / "run")
+        result = dlrun("tune", "--resume", "--out", "run", *SETTINGS)
+        assert result.status == 2, result
+        assert "run/journal.jsonl: is the journal of another search" in result.stderr
+        assert everything(here / "run") == before
