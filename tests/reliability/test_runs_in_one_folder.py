@@ -14,7 +14,7 @@ import pytest
 from reliability.running import Dlrun, count
 
 from dlrun.cli.app import run
-from dlrun.reporting.run_folder import claim_run_folder
+from dlrun.runs.folder import claim_run_folder
 
 FREQUENT = str(Path(__file__).with_name("frequent.py"))
 SETTINGS = ("--device", "cpu", "--quiet")
