@@ -15,6 +15,7 @@ ROOT = Path(dlrun.__file__).parent
 LAYERS = [
     "__init__",
     "errors",
+    "text",
     "code_names",
     "packaged",
     "records",
@@ -30,6 +31,7 @@ LAYERS = [
     "resampling",
     "tuning",
     "diagnosis",
+    "runs",
     "reporting",
     "cli",
     "__main__",

@@ -38,8 +38,8 @@ from dlrun.errors import AnswerIsNoError
 
 if TYPE_CHECKING:
     from dlrun.data.dataset import Dataset
-    from dlrun.reporting.run_folder import RunFolder
     from dlrun.resampling.resamples import Resamples
+    from dlrun.runs.folder import RunFolder
 
 
 def command(
@@ -98,9 +98,9 @@ def command(
 
 def _finish(prepared: Prepared, folder: RunFolder) -> Finished:
     """Write `replicates.csv` and `predictions.csv`; estimate the error."""
-    from dlrun.reporting.resampling_files import write_predictions, write_replicates
     from dlrun.reporting.resampling_report import bootstrap_table
     from dlrun.resampling.outcome import bootstrapped
+    from dlrun.runs.resampling_files import write_predictions, write_replicates
 
     run = prepared.run
     figures: dict[str, Any] = {

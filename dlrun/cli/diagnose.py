@@ -159,8 +159,8 @@ def _initializations(
     from dlrun.data.dataset import load_dataset
     from dlrun.diagnosis.layers import compared_initializations
     from dlrun.reporting.diagnose_report import initializations_table, layers_json, layers_table, write_layers
-    from dlrun.reporting.run_folder import claim_run_folder
-    from dlrun.reporting.summary import common_summary
+    from dlrun.runs.folder import claim_run_folder
+    from dlrun.runs.summary import common_summary
     from dlrun.training.problem import Problem
     from dlrun.training.run import TrainRun
 
@@ -187,7 +187,7 @@ def _initializations(
             ),
             "initializations": layers_json(reports),
         }
-        folder.write_summary(summary)
+        summary = folder.write_summary(summary)
         own = layers_table(reports[0], title=f"{chosen.name}: layers at the initial weights ({reports[0].name})")
         others = initializations_table(reports)
         others.footnotes += [*(each.sentence for each in reports[1:]), f"Files: {folder.path}"]

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from dlrun.backend import Backend
-    from dlrun.cli.stored_run import StoredRun
     from dlrun.data.table import Table as DataTable
     from dlrun.diagnosis.curves import Finding
     from dlrun.diagnosis.gaps import Measured
@@ -22,8 +21,9 @@ if TYPE_CHECKING:
     from dlrun.diagnosis.learning_curve import LearningCurve
     from dlrun.diagnosis.two_sample import TwoSample
     from dlrun.reporting.output import Output
-    from dlrun.reporting.run_folder import RunFolder
     from dlrun.reporting.tables import Table
+    from dlrun.runs.folder import RunFolder
+    from dlrun.runs.stored import StoredRun
     from dlrun.training.run import TrainRun
 
     FloatArray = npt.NDArray[np.float64]
@@ -52,9 +52,9 @@ def diagnose_run(request: Request, backend: Backend, output: Output) -> None:
     """Carry the diagnosis out, print it and leave its files."""
     began = time.perf_counter()
     from dlrun.cli.answering import read_like_training
-    from dlrun.cli.reopening import reopened
-    from dlrun.cli.stored_run import open_run, train_summary
-    from dlrun.reporting.run_folder import claim_run_folder
+    from dlrun.runs.folder import claim_run_folder
+    from dlrun.runs.reopening import reopened
+    from dlrun.runs.stored import open_run, train_summary
 
     before = train_summary(request.run, check=request.check)
     if before.get("status") == "diverged":
@@ -225,7 +225,7 @@ class _Findings:
         from dlrun.diagnosis.bias_variance import diagnose
         from dlrun.diagnosis.recipe import next_steps
         from dlrun.reporting import diagnose_report as shown
-        from dlrun.reporting.summary import common_summary
+        from dlrun.runs.summary import common_summary
 
         problem, errors = self.run.problem, self.errors or {}
         experiment = load_experiment(self.stored.folder / "config.toml").experiment
@@ -278,5 +278,5 @@ class _Findings:
             parts.append(shown.layers_table(self.layers, title="Layers of the trained model"))
             summary["layers"] = shown.layers_json([self.layers])[0]
         parts.append(f"Files: {folder.path}")
-        folder.write_summary(summary)
+        summary = folder.write_summary(summary)
         output.result({**summary, "folder": str(folder.path)}, *parts, in_files=True)

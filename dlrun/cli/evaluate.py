@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from dlrun.backend import Backend
-    from dlrun.cli.stored_run import StoredRun
     from dlrun.data.dataset import Dataset
     from dlrun.records import Figures
     from dlrun.reporting.class_report import ClassReport
     from dlrun.reporting.output import Output
     from dlrun.reporting.tables import Table
+    from dlrun.runs.stored import StoredRun
     from dlrun.training.model import TrainedModel
 
     FloatArray = npt.NDArray[np.float64]
@@ -58,8 +58,8 @@ def command(
     units, and the baseline is the majority (or mean) of the rows that the model was trained on.
     """
     from dlrun.backend import select_backend
-    from dlrun.cli.stored_run import open_run
     from dlrun.reporting.output import Output
+    from dlrun.runs.stored import open_run
     from dlrun.training.threads import computing_threads
 
     output = Output(quiet=quiet, json=json)
@@ -76,8 +76,8 @@ def command(
 
 
 def _own_parts(stored: StoredRun, backend: Backend, output: Output) -> None:
-    from dlrun.cli.reopening import reopened
     from dlrun.reporting.train_report import PARTS
+    from dlrun.runs.reopening import reopened
 
     run, changed = reopened(stored, backend)
     dataset, model = run.problem.dataset, stored.model

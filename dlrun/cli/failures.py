@@ -14,7 +14,7 @@ from typing import Any
 
 from dlrun.cli.signals import Interrupted, Terminated, ignore_further_signals
 from dlrun.errors import DlrunError
-from dlrun.reporting.text import neutralize
+from dlrun.text import neutralize
 
 WRONG_REQUEST = 2
 MACHINE_FAILED = 3

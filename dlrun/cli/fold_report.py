@@ -8,14 +8,14 @@ from dlrun.cli.resampling_run import Finished, Prepared
 from dlrun.errors import AnswerIsNoError
 
 if TYPE_CHECKING:
-    from dlrun.reporting.run_folder import RunFolder
+    from dlrun.runs.folder import RunFolder
 
 
 def finish_folds(prepared: Prepared, folder: RunFolder) -> Finished:
     """Write `folds.csv` and `predictions.csv`; estimate the error."""
-    from dlrun.reporting.resampling_files import write_folds, write_predictions
     from dlrun.reporting.resampling_report import folds_tables
     from dlrun.resampling.outcome import cross_validated, fold_figures
+    from dlrun.runs.resampling_files import write_folds, write_predictions
 
     run = prepared.run
     folds = fold_figures(run)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dlrun.diagnosis.gradcheck import GradientCheck
     from dlrun.diagnosis.sweep import EpsilonSweep
     from dlrun.reporting.output import Output
-    from dlrun.reporting.run_folder import RunFolder
+    from dlrun.runs.folder import RunFolder
     from dlrun.training.run import TrainRun
 
 
@@ -99,7 +99,7 @@ def command(
     from dlrun.diagnosis.batch import checked_batch
     from dlrun.diagnosis.differences import check_epsilon
     from dlrun.reporting.output import Output
-    from dlrun.reporting.run_folder import claim_run_folder
+    from dlrun.runs.folder import claim_run_folder
     from dlrun.training.problem import Problem
     from dlrun.training.run import TrainRun
     from dlrun.training.threads import computing_threads, usable_cores
@@ -185,7 +185,7 @@ def _report(
         write_check,
         write_sweep,
     )
-    from dlrun.reporting.summary import common_summary
+    from dlrun.runs.summary import common_summary
 
     experiment, data = run.problem.experiment, run.problem.dataset
     folder.write_text("config.toml", to_toml(experiment))
@@ -207,7 +207,7 @@ def _report(
         **check_json(check),
         "epsilon_sweep": sweep_json(sweep) if sweep is not None else None,
     }
-    folder.write_summary(summary)
+    summary = folder.write_summary(summary)
     when = f"after {counted(facts['after_epochs'], 'epoch')}" if facts["after_epochs"] else "at the initial weights"
     title = f"Gradient check of {experiment.name}, {when}, on {counted(facts['rows'], 'row')}"
     table = check_table(check, title=title + (", masks held fixed" if facts["dropout"] == "fixed" else ""))

@@ -14,7 +14,7 @@ def command(quiet: QuietOption = False, json: JsonOption = False, debug: DebugOp
     """Show versions, the device and why the GPU is or is not used, and the BLAS library with its threads."""
     from dlrun.backend import describe_devices
     from dlrun.reporting.output import Output
-    from dlrun.reporting.versions import versions
+    from dlrun.runs.versions import versions
 
     found = {"versions": versions(), "device": describe_devices(), "cpu": describe_cpu()}
     Output(quiet=quiet, json=json).result(found, *tables(found))

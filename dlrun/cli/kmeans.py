@@ -62,7 +62,7 @@ def command(
     from dlrun.config import load_experiment, to_toml
     from dlrun.reporting.kmeans_report import elbow_table, kmeans_summary, write_kmeans
     from dlrun.reporting.output import Output
-    from dlrun.reporting.run_folder import claim_run_folder
+    from dlrun.runs.folder import claim_run_folder
     from dlrun.training.threads import computing_threads
 
     counts = cluster_counts(clusters)
@@ -81,7 +81,7 @@ def command(
             chosen.name, points, choices, seed=chosen.seed, start=start, seconds=time.perf_counter() - began
         )
         write_kmeans(folder, points, choices, summary)
-        folder.write_summary(summary)
+        summary = folder.write_summary(summary)
         table = elbow_table(summary, folder.path)
         output.result({**summary, "folder": str(folder.path)}, table, in_files=True)
 

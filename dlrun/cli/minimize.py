@@ -79,8 +79,8 @@ def command(
     from dlrun.errors import AnswerIsNoError
     from dlrun.optim.descent import optimizer_settings
     from dlrun.optim.path import follow, read_cost
-    from dlrun.reporting.files import refuse_other_kind
     from dlrun.reporting.output import Output
+    from dlrun.runs.files import refuse_other_kind
 
     if out is not None:
         refuse_other_kind(out, b"step,learning_rate,cost,", what="path of a minimization")
@@ -137,7 +137,7 @@ def written(records: Iterator[PathRecord], names: Sequence[str], out: Path | Non
         yield from records
         return
     from dlrun.errors import ConfigError
-    from dlrun.reporting.csv_files import CsvFile
+    from dlrun.runs.csv_files import CsvFile
 
     columns = ["step", "learning_rate", "cost", *names, *(f"gradient_{name}" for name in names)]
     if twice := [name for name in columns if columns.count(name) > 1]:

@@ -136,7 +136,7 @@ def can_draw(sources: Sequence[Source], kind: str) -> bool:
 
 def target(out: Path | None, sources: Sequence[Source], kind: str, terminal: bool) -> Path | None:
     """The file to write, if any."""
-    from dlrun.reporting.files import refuse_other_kind
+    from dlrun.runs.files import refuse_other_kind
 
     if out is not None:
         if out.is_dir():
@@ -153,10 +153,10 @@ def target(out: Path | None, sources: Sequence[Source], kind: str, terminal: boo
 
 def draw(kind: str, sources: Sequence[Source], options: Options, out: Path | None, terminal: bool) -> dict[str, Any]:
     """Draw to the file and as text, and say what was drawn."""
-    from dlrun.reporting.files import write_whole
     from dlrun.reporting.plots.picture import drawn
     from dlrun.reporting.plots.style import format_of, to_bytes
     from dlrun.reporting.plots.terminal import as_text
+    from dlrun.runs.files import write_whole
 
     format = format_of(out) if out is not None else ""
     with drawn(kind, sources, options) as figure:

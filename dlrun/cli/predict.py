@@ -45,10 +45,10 @@ def command(
     """
     from dlrun.backend import select_backend
     from dlrun.cli.answering import answers_for, read_like_training, targets_shown
-    from dlrun.cli.stored_run import open_model
     from dlrun.records import counted
     from dlrun.reporting.output import Output
-    from dlrun.reporting.predictions import prediction_columns, prediction_rows
+    from dlrun.runs.predictions import prediction_columns, prediction_rows
+    from dlrun.runs.stored import open_model
 
     _refuse_existing(out, overwrite)
     if out is not None and out.is_file() and out.samefile(data):
@@ -83,8 +83,8 @@ def _refuse_existing(out: Path | None, overwrite: bool) -> None:
 
 def _write(out: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """The file appears whole or not at all."""
-    from dlrun.reporting.csv_files import CsvFile
-    from dlrun.reporting.files import replacing
+    from dlrun.runs.csv_files import CsvFile
+    from dlrun.runs.files import replacing
 
     with replacing(out) as temporary, CsvFile(temporary, columns) as file:
         file.write_rows(rows)

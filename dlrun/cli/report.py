@@ -44,9 +44,9 @@ def command(
     The page needs no network and no other file. Several runs are compared, with a test where their splits are the
     same. A page that is there already is written anew.
     """
-    from dlrun.reporting.files import write_whole
     from dlrun.reporting.output import Output
     from dlrun.reporting.report import report_page
+    from dlrun.runs.files import write_whole
 
     path = _target(out, runs)
     sources = open_runs(runs, label, check=not no_verify)
@@ -61,7 +61,7 @@ def command(
 
 
 def _target(out: Path | None, runs: Sequence[Path]) -> Path:
-    from dlrun.reporting.files import refuse_other_kind
+    from dlrun.runs.files import refuse_other_kind
 
     if out is None:
         return runs[0] / NAME if len(runs) == 1 else Path(NAME)

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from dlrun.data.dataset import Dataset
-    from dlrun.reporting.checkpoints import StackCheckpoints
     from dlrun.reporting.output import Output
-    from dlrun.reporting.run_folder import RunFolder
     from dlrun.reporting.tables import Table
     from dlrun.resampling.resamples import Resamples
     from dlrun.resampling.run import ResamplingRun
+    from dlrun.runs.checkpoints import StackCheckpoints
+    from dlrun.runs.folder import RunFolder
 
     Strata = npt.NDArray[np.int64] | None
 
@@ -151,7 +151,7 @@ def execute(prepared: Prepared, finish: Callable[[Prepared, RunFolder], Finished
     """Train in a folder of its own, let `finish` write the command's files, and report."""
     from dlrun.cli.resuming import Resumption, origin_of, told_how_to_go_on
     from dlrun.config import to_toml
-    from dlrun.reporting.run_folder import claim_run_folder
+    from dlrun.runs.folder import claim_run_folder
     from dlrun.training.threads import computing_threads
 
     run = prepared.run
@@ -186,7 +186,7 @@ def execute(prepared: Prepared, finish: Callable[[Prepared, RunFolder], Finished
             _train(prepared, stacks)
             finished = finish(prepared, folder)
             summary = _summary(prepared, finished)
-            folder.write_summary(summary)
+            summary = folder.write_summary(summary)
             stacks.remove()
             tables = finished.tables(summary, folder.path)
             prepared.output.result({**summary, "folder": str(folder.path)}, *tables, in_files=True)
@@ -220,8 +220,8 @@ def _train(prepared: Prepared, stacks: StackCheckpoints) -> None:
 
 
 def _summary(prepared: Prepared, finished: Finished) -> dict[str, Any]:
-    from dlrun.reporting.summary import common_summary
     from dlrun.resampling.outcome import endings
+    from dlrun.runs.summary import common_summary
 
     run = prepared.run
     experiment, data = run.problem.experiment, run.problem.dataset

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.cli.resuming import another_machine, fingerprint, refuse_run_of_another_command
 from dlrun.errors import ConfigError, RunError
-from dlrun.reporting.integrity import refuse_odd_files
+from dlrun.runs.integrity import refuse_odd_files
 
 if TYPE_CHECKING:
-    from dlrun.reporting.checkpoints import Origin
-    from dlrun.reporting.run_folder import RunFolder
+    from dlrun.runs.checkpoints import Origin
+    from dlrun.runs.folder import RunFolder
     from dlrun.tuning.journal import Journal
     from dlrun.tuning.study import StudyOptions
     from dlrun.tuning.trials import Trial

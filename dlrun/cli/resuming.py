@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from dlrun.backend import Backend
     from dlrun.config import LoadedExperiment
     from dlrun.config.schema import Experiment
-    from dlrun.reporting.checkpoints import Origin, StackCheckpoints
     from dlrun.reporting.output import Output
-    from dlrun.reporting.run_folder import RunFolder
+    from dlrun.runs.checkpoints import Origin, StackCheckpoints
+    from dlrun.runs.folder import RunFolder
     from dlrun.training.problem import Problem
 
 
@@ -75,7 +75,7 @@ def request_to_resume(request: Request, out: Path | None) -> Request:
     """The experiment of the run in `out`. One named beside --resume must be the same."""
     if out is None:
         raise RunError("--resume needs --out DIR, the folder of the run to go on with")
-    from dlrun.reporting.integrity import refuse_odd_files
+    from dlrun.runs.integrity import refuse_odd_files
 
     refuse_odd_files(out)
     config = out / "config.toml"
@@ -106,7 +106,7 @@ def refuse_code_of(experiment: Experiment, folder: Path) -> None:
 
 def refuse_run_of_another_command(folder: Path, command: str) -> None:
     """RunError where the run in the folder, finished or not, is not one of `dlrun COMMAND`."""
-    from dlrun.reporting.stored_summary import SUMMARY, read_summary
+    from dlrun.runs.summary import SUMMARY, read_summary
     from dlrun.tuning.journal import NAME as JOURNAL
 
     with (folder / "config.toml").open(encoding="utf-8", errors="replace") as file:
@@ -146,7 +146,7 @@ class Resumption:
         self, folder: RunFolder, output: Output, content: str, *, command: str, origin: Origin, resumed: bool
     ) -> None:
         """`content` is that of config.toml."""
-        from dlrun.reporting.checkpoints import Checkpoints
+        from dlrun.runs.checkpoints import Checkpoints
 
         stored = folder.file("config.toml").read_text(encoding="utf-8") if resumed else content
         self._folder, self._output, self._resumed, self._elsewhere = folder, output, resumed, False
@@ -165,7 +165,7 @@ class Resumption:
 
     def say_finished(self) -> None:
         """For a run that has ended already: nothing is done, and its summary is the result."""
-        from dlrun.reporting.files import STACKS
+        from dlrun.runs.files import STACKS
 
         assert self.finished is not None
         self.done()  # where it was killed just before it did so
@@ -177,7 +177,7 @@ class Resumption:
     @property
     def finished(self) -> dict[str, Any] | None:
         """The summary, where the run to resume has ended already. RunError for that of another run."""
-        from dlrun.reporting.integrity import of_this_run
+        from dlrun.runs.integrity import of_this_run
 
         path = self._folder.file("summary.json")
         if not self._resumed or not path.is_file():
@@ -207,7 +207,7 @@ class Resumption:
 
     def stacks(self) -> StackCheckpoints:
         """The checkpoints of a run in stacks; those that it left are all looked at first."""
-        from dlrun.reporting.checkpoints import StackCheckpoints
+        from dlrun.runs.checkpoints import StackCheckpoints
 
         stacks = StackCheckpoints(self._folder.path, self._origin, resumed=self._resumed)
         for values, damaged in stacks.examine() if self._resumed else ():
@@ -251,7 +251,7 @@ def origin_of(problem: Problem, backend: Backend, **more: Any) -> Origin:
     import numpy as np
 
     from dlrun import __version__
-    from dlrun.reporting.checkpoints import Origin
+    from dlrun.runs.checkpoints import Origin
 
     machine = {"device": backend.name, **more, "dlrun": __version__, "numpy": np.__version__}
     return Origin(problem.dataset.hash, machine=machine)

@@ -122,8 +122,8 @@ def write(
     out: Path, source: Path, data: DataTable, smoothed: dict[str, npt.NDArray[np.float64]], *, overwrite: bool
 ) -> None:
     """The table of `source` with its new columns; the file appears whole or not at all."""
-    from dlrun.reporting.csv_files import CsvFile
-    from dlrun.reporting.files import replacing
+    from dlrun.runs.csv_files import CsvFile
+    from dlrun.runs.files import replacing
 
     if out.is_dir():
         raise RunError(f"{out}: is a folder, where --out needs a file")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dlrun.cli.resuming import Resumption
     from dlrun.records import EpochRecord
     from dlrun.reporting.output import Output
-    from dlrun.reporting.run_folder import RunFolder
+    from dlrun.runs.folder import RunFolder
     from dlrun.training.model import TrainedModel
     from dlrun.training.problem import Problem
     from dlrun.training.run import Outcome, TrainRun
@@ -62,7 +62,7 @@ def command(
     from dlrun.config import to_toml
     from dlrun.data.dataset import load_dataset
     from dlrun.reporting.output import Output
-    from dlrun.reporting.run_folder import claim_run_folder
+    from dlrun.runs.folder import claim_run_folder
     from dlrun.training.problem import Problem
     from dlrun.training.run import TrainRun
     from dlrun.training.threads import computing_threads
@@ -133,7 +133,7 @@ def threads_for(problem: Problem, jobs: int | None) -> int:
 
 def _starting_model(problem: Problem, output: Output) -> TrainedModel | None:
     """The model that training.init_from names."""
-    from dlrun.cli.stored_run import open_model
+    from dlrun.runs.stored import open_model
 
     path = problem.experiment.training.init_from
     if path is None:
@@ -157,8 +157,8 @@ def _train(
     tensorboard: bool,
 ) -> Outcome:
     """Train, and write all files but the summary; a checkpoint every few seconds."""
-    from dlrun.reporting.files import write_whole
-    from dlrun.reporting.metrics import METRICS, MetricsFile
+    from dlrun.runs.files import write_whole
+    from dlrun.runs.metrics import METRICS, MetricsFile
     from dlrun.training.snapshot import snapshot
 
     experiment = run.problem.experiment
@@ -199,8 +199,8 @@ def summary_of(run: TrainRun, outcome: Outcome, *, device: str, threads: int, se
     import numpy as np
 
     from dlrun.nn.baselines import fit_baseline
-    from dlrun.reporting.summary import common_summary
     from dlrun.reporting.train_report import BASELINES, figures_json
+    from dlrun.runs.summary import common_summary
 
     experiment, data, split, result = run.problem.experiment, run.problem.dataset, run.split, outcome.result
     baseline = BASELINES[data.task]
@@ -253,7 +253,7 @@ def _report(summary: dict[str, Any], folder: RunFolder, output: Output, resumpti
     """The summary as a file and on standard output; a divergence ends in the error that says so."""
     from dlrun.reporting.train_report import train_table
 
-    folder.write_summary(summary)
+    summary = folder.write_summary(summary)
     resumption.done()
     shown = {**summary, "folder": str(folder.path)}
     if summary["status"] == "diverged":

@@ -28,7 +28,7 @@ from dlrun.errors import AnswerIsNoError, ConfigError
 if TYPE_CHECKING:
     from dlrun.config.schema import Experiment
     from dlrun.reporting.output import Output
-    from dlrun.reporting.run_folder import RunFolder
+    from dlrun.runs.folder import RunFolder
     from dlrun.tuning.study import Study
 
 TrialsOption = Annotated[
@@ -110,7 +110,7 @@ def command(
     from dlrun.config import load_experiment, to_toml
     from dlrun.data.dataset import load_dataset
     from dlrun.reporting.output import Output
-    from dlrun.reporting.run_folder import claim_run_folder
+    from dlrun.runs.folder import claim_run_folder
     from dlrun.training.problem import Problem
     from dlrun.training.threads import computing_threads
     from dlrun.tuning.default_space import with_space
@@ -198,10 +198,10 @@ def _report(study: Study, folder: RunFolder, output: Output, *, began: float, is
     """All files but the journal, and what is shown. The search without a single result ends in the error."""
     from dlrun.config import to_toml, with_values
     from dlrun.records import counted
-    from dlrun.reporting.csv_files import CsvFile
-    from dlrun.reporting.files import replacing
     from dlrun.reporting.tune_report import trial_columns, trial_rows, tune_tables
     from dlrun.reporting.tune_summary import best_heading, outer_rows, round_rows, summary_of
+    from dlrun.runs.csv_files import CsvFile
+    from dlrun.runs.files import replacing
     from dlrun.tuning.final import test_figures
 
     keys = study.space.keys
@@ -219,7 +219,7 @@ def _report(study: Study, folder: RunFolder, output: Output, *, began: float, is
         tuned = with_values(study.experiment, best.values)
         folder.write_text("best.toml", f"{best_heading(summary)}\n{to_toml(tuned)}")
     summary["seconds"] = round(time.perf_counter() - began, 3)
-    folder.write_summary(summary)
+    summary = folder.write_summary(summary)
     shown = {**summary, "folder": str(folder.path)}
     if best is None:
         output.result(shown, in_files=True)

@@ -12,10 +12,10 @@ from dlrun.errors import ConfigError
 
 if TYPE_CHECKING:
     from dlrun.records import EpochRecord
-    from dlrun.reporting.csv_files import Mark
-    from dlrun.reporting.run_folder import RunFolder
-    from dlrun.reporting.steps import StepsFile
     from dlrun.reporting.tensorboard import EventLog
+    from dlrun.runs.csv_files import Mark
+    from dlrun.runs.folder import RunFolder
+    from dlrun.runs.steps import StepsFile
     from dlrun.training.run import TrainRun
 
 StepsOption = Annotated[
@@ -38,9 +38,9 @@ TensorboardOption = Annotated[
 
 def refuse_other_files(folder: RunFolder, *, steps: bool, tensorboard: bool) -> None:
     """ConfigError where a run to resume writes other files than are asked for: they would end half way."""
-    from dlrun.reporting.checkpoints import NEWEST
-    from dlrun.reporting.steps import STEPS
     from dlrun.reporting.tensorboard import FOLDER
+    from dlrun.runs.checkpoints import NEWEST
+    from dlrun.runs.steps import STEPS
 
     for option, given, name in (("--steps", steps, STEPS), ("--tensorboard", tensorboard, FOLDER)):
         there = folder.file(name).exists()
@@ -65,7 +65,7 @@ class Watch:
             return
         done = run.training.epoch if run.training is not None else 0
         if steps:
-            from dlrun.reporting.steps import STEPS, StepsFile, parameter_names
+            from dlrun.runs.steps import STEPS, StepsFile, parameter_names
             from dlrun.training.loop import RECORDED
 
             names = parameter_names(stack.net) if stack.net.parameters <= RECORDED else []
@@ -91,7 +91,7 @@ class Watch:
 
     def marks(self) -> dict[str, Mark]:
         """How far the files are written that a resumed run cuts back."""
-        from dlrun.reporting.steps import STEPS
+        from dlrun.runs.steps import STEPS
 
         return {} if self._steps is None else {STEPS: self._steps.mark}
 

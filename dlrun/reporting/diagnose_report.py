@@ -14,8 +14,8 @@ from dlrun.diagnosis.learning_curve import LearningCurve
 from dlrun.diagnosis.recipe import Step
 from dlrun.diagnosis.two_sample import TwoSample
 from dlrun.records import four_digits
-from dlrun.reporting.run_folder import RunFolder
 from dlrun.reporting.tables import Column, Table
+from dlrun.runs.folder import RunFolder
 
 LAYER_COLUMNS = (
     "initialization",

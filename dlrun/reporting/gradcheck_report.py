@@ -6,8 +6,8 @@ from typing import Any
 
 from dlrun.diagnosis.gradcheck import CLOSER, GradientCheck, ParameterCheck
 from dlrun.diagnosis.sweep import EpsilonSweep, SweepLine
-from dlrun.reporting.run_folder import RunFolder
 from dlrun.reporting.tables import Column, Table
+from dlrun.runs.folder import RunFolder
 
 CHECK_COLUMNS = (
     "parameter",

@@ -12,8 +12,8 @@ import numpy as np
 from dlrun.clustering.kmeans import Clustering
 from dlrun.clustering.points import Points
 from dlrun.records import counted
-from dlrun.reporting.run_folder import RunFolder
-from dlrun.reporting.summary import common_summary
+from dlrun.runs.folder import RunFolder
+from dlrun.runs.summary import common_summary
 
 if TYPE_CHECKING:
     from dlrun.reporting.tables import Table

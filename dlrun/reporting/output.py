@@ -9,11 +9,11 @@ from contextlib import AbstractContextManager, suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from dlrun.reporting.csv_files import csv_line
-from dlrun.reporting.json_text import to_json
 from dlrun.reporting.progress import Advance, progress_bar
 from dlrun.reporting.tables import Table, render_plain, render_rich
-from dlrun.reporting.text import neutralize
+from dlrun.runs.csv_files import csv_line
+from dlrun.runs.json_text import to_json
+from dlrun.text import neutralize
 
 if TYPE_CHECKING:
     from rich.console import Console

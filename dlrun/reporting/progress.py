@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from dlrun.reporting.text import neutralize
+from dlrun.text import neutralize
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from dlrun.reporting.tables import Table, cell_text
-from dlrun.reporting.text import neutralize
+from dlrun.text import neutralize
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from dlrun.reporting.text import display_width, neutralize
+from dlrun.text import display_width, neutralize
 
 if TYPE_CHECKING:
     from rich.console import Group

@@ -10,10 +10,10 @@ import numpy as np
 
 from dlrun.config import with_values
 from dlrun.records import Figures, counted
-from dlrun.reporting.summary import common_summary
 from dlrun.reporting.train_report import BASELINES, ERROR_NAMES, figure
 from dlrun.reporting.tune_report import TOP, cell, trial_json
 from dlrun.resampling.resamples import split_hash
+from dlrun.runs.summary import common_summary
 from dlrun.training.problem import Problem
 from dlrun.tuning.importance import importances
 from dlrun.tuning.outcome import nested_error, optimism_of

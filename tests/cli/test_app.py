@@ -75,7 +75,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
         (PermissionError(errno.EACCES, "Permission denied", "a"), 2, "dlrun: a: permission denied\n"),
         (KeyboardInterrupt(), 130, "dlrun: interrupted\n"),
         (Terminated(), 143, "dlrun: terminated\n"),
-        (BrokenPipeError(), 0, ""),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 3, "dlrun: broken pipe\n"),
     ],
 )
 def test_failures(error: BaseException, status: int, message: str, dlrun: Any, failing: Any) -> None:

@@ -99,7 +99,7 @@ def test_a_wrong_request_is_one_message(dlrun: Dlrun, iris_run: Path, here: Path
 def test_matplotlib_is_loaded_by_nothing_else() -> None:
     code = (
         "import sys, dlrun.cli.plot, dlrun.cli.report, dlrun.cli.smooth, dlrun.reporting.plots.kinds, "
-        "dlrun.reporting.run_folder; sys.exit('matplotlib' in sys.modules)"
+        "dlrun.runs.folder; sys.exit('matplotlib' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 

@@ -85,8 +85,8 @@ def test_layers_of_several_networks(runs: dict[str, Path], tmp_path: Path) -> No
 def test_a_resumed_run_has_each_step_once(tmp_path: Path) -> None:
     """What a run that was killed after its checkpoint wrote about later steps is written anew."""
     from dlrun.records import EpochRecord, StepRecords
-    from dlrun.reporting.run_folder import claim_run_folder
-    from dlrun.reporting.steps import StepsFile
+    from dlrun.runs.folder import claim_run_folder
+    from dlrun.runs.steps import StepsFile
 
     def record(epoch: int) -> EpochRecord:
         steps = StepRecords(np.arange(2) + 2 * epoch - 1, np.full(2, 0.1), np.array([1.0, 0.5]))

@@ -12,10 +12,10 @@ import pytest
 from matplotlib.figure import Figure
 from plots.made_runs import METRICS, Draw, MakeRun, Rows
 
-from dlrun.reporting.csv_files import CsvFile
 from dlrun.reporting.plots.kinds import Options
 from dlrun.reporting.plots.picture import drawn
 from dlrun.reporting.plots.source import Source, open_source
+from dlrun.runs.csv_files import CsvFile
 
 
 @pytest.fixture

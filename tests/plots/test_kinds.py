@@ -8,15 +8,15 @@ import pytest
 from plots.made_runs import METRICS, MakeRun
 
 from dlrun.errors import ConfigError, RunError
-from dlrun.reporting import plots
 from dlrun.reporting.plots.kinds import FIRST, KINDS, choose, fitting
 from dlrun.reporting.plots.source import open_source
+from dlrun.runs import pictures
 
 ROW = (0, 1, 1, "train", 0.1, 1.0, 0.5, None)
 
 
 def test_the_names_that_overwrite_removes_are_those_of_all_kinds() -> None:
-    assert set(plots.NAMES) == set(KINDS)
+    assert set(pictures.NAMES) == set(KINDS)
     assert all(name in KINDS for names in FIRST.values() for name in names)
 
 

@@ -116,6 +116,6 @@ def test_an_unknown_ending() -> None:
 
 
 def test_metrics_header_is_that_of_the_file() -> None:
-    from dlrun.reporting.metrics import COLUMNS
+    from dlrun.runs.metrics import COLUMNS
 
     assert COLUMNS[: len(METRICS)] == METRICS

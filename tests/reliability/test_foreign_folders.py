@@ -13,7 +13,7 @@ import pytest
 from reliability.running import Dlrun
 
 from dlrun.cli.app import run
-from dlrun.reporting.run_folder import RUN_FILES
+from dlrun.runs.folder import RUN_FILES
 
 SETTINGS = ("--set", "training.epochs=1", "--set", "model.hidden=[4]", "--device", "cpu", "--quiet")
 MADE = {
@@ -102,7 +102,7 @@ def test_nothing_is_written_through_a_link_further_down(hidden: str, runs: Path,
 
 def test_a_link_that_is_made_while_a_run_is_under_way_is_not_followed(here: Path) -> None:
     from dlrun.errors import RunError
-    from dlrun.reporting.run_folder import claim_run_folder
+    from dlrun.runs.folder import claim_run_folder
 
     (here / "victim").write_text("own")
     with claim_run_folder(out=here / "run", name="e", command="train") as folder:

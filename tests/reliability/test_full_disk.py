@@ -19,7 +19,7 @@ from reliability.cases import tree
 from reliability.full_disk import Disk, filling
 from reliability.running import Dlrun, count
 
-from dlrun.reporting.checkpoints import NEWEST, PREVIOUS, Checkpoints
+from dlrun.runs.checkpoints import NEWEST, PREVIOUS, Checkpoints
 
 SHORT = ("--set", "training.epochs=3", "--quiet")
 COMMANDS = {

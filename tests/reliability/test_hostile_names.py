@@ -22,12 +22,12 @@ from reliability.running import Dlrun, count
 from dlrun.cli.failures import report_failure
 from dlrun.data.values import parse_number
 from dlrun.errors import DataError
-from dlrun.reporting.csv_files import csv_cell, csv_line
-from dlrun.reporting.json_text import to_json
 from dlrun.reporting.output import Output
 from dlrun.reporting.progress import progress_bar
-from dlrun.reporting.run_folder import claim_run_folder, folder_name
 from dlrun.reporting.tables import Table, render_plain, render_rich
+from dlrun.runs.csv_files import csv_cell, csv_line
+from dlrun.runs.folder import claim_run_folder, folder_name
+from dlrun.runs.json_text import to_json
 
 NAMES = [
     "..", ".", "../x", "../../x", "/", "/tmp/x", "//x", "a/b", "a/../../b", "./a", "a/.", "a/..", "~", "~root", "~/x",

@@ -17,7 +17,7 @@ from reliability.running import count
 import dlrun
 from dlrun.cli import resuming, train
 from dlrun.cli.app import run as dlrun_run
-from dlrun.reporting.checkpoints import NEWEST, PREVIOUS, Checkpoints
+from dlrun.runs.checkpoints import NEWEST, PREVIOUS, Checkpoints
 
 CASE = [
     "breast_cancer",
@@ -286,7 +286,7 @@ def test_the_printed_line_goes_on_with_a_run_of_the_user_s_code(command, monkeyp
     monkeypatch.chdir(tmp_path)
     (tmp_path / "f.py").write_text("from dlrun import graph as g\n\n\ndef act(z):\n    return g.tanh(z)\n")
     (tmp_path / "e.toml").write_text('[data]\nsource = "iris"\n[model]\nactivation = "f.py:act"\n')
-    monkeypatch.setattr("dlrun.reporting.run_folder.RunFolder.write_json", raising_after(0))
+    monkeypatch.setattr("dlrun.runs.folder.RunFolder.write_json", raising_after(0))
     line = [*command.split(), "e.toml", "--set=training.epochs=3"]
     assert dlrun_run([*line, "--quiet", "--out", "run"]) == 3
     monkeypatch.undo()

@@ -8,8 +8,8 @@ import pytest
 
 import dlrun
 from dlrun.cli.app import run as dlrun_run
-from dlrun.reporting.checkpoints import Checkpoints
 from dlrun.resampling.progress import EpochProgress
+from dlrun.runs.checkpoints import Checkpoints
 
 MODEL = [
     "breast_cancer",

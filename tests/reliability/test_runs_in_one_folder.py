@@ -15,8 +15,8 @@ import pytest
 from reliability.running import Dlrun, count
 
 from dlrun.cli.app import run
-from dlrun.reporting.checkpoints import Checkpoints
-from dlrun.reporting.run_folder import claim_run_folder
+from dlrun.runs.checkpoints import Checkpoints
+from dlrun.runs.folder import claim_run_folder
 
 FREQUENT = str(Path(__file__).with_name("frequent.py"))
 SETTINGS = ("--device", "cpu", "--quiet")
@@ -95,7 +95,9 @@ def test_what_another_run_left_is_refused_by_name(command: str, here: Path, dlru
     for name, line in (("a", FIRST[command]), ("b", second(command))):
         process = subprocess.Popen([sys.executable, FREQUENT, *line, "--out", name], stdout=subprocess.DEVNULL)
         kept = "journal.jsonl" if command == "tune" else "checkpoint*.safetensors"
-        while process.poll() is None and not any(path.stat().st_size for path in (here / name).glob(kept)):
+        while process.poll() is None and not (
+            (here / name / "config.toml").exists() and any(path.stat().st_size for path in (here / name).glob(kept))
+        ):
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -265,7 +267,7 @@ def test_a_search_is_resumed_with_its_own_options_or_not_at_all(
 ) -> None:
     """Broken off before its config.toml, or with the journal lost: never as one of 32 trials."""
     line = FIRST["tune"]
-    broken_off(line, here / "run", monkeypatch, where="dlrun.reporting.run_folder:RunFolder.write_text")
+    broken_off(line, here / "run", monkeypatch, where="dlrun.runs.folder:RunFolder.write_text")
     assert "no config.toml" in dlrun("tune", "--resume", "--out", "run", *SETTINGS).stderr
     assert dlrun(*line, "--overwrite", "--out", "run").status == 0
     (here / "run" / "summary.json").unlink()

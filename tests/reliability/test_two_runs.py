@@ -21,7 +21,7 @@ TOGETHER = """
 import contextlib, io, json, os, sys, time
 from dlrun.cli.app import run
 import dlrun.cli.train, dlrun.training.run, dlrun.config.checking, dlrun.config.keys, dlrun.data.csv_file
-import dlrun.reporting.run_folder, filelock, safetensors.numpy
+import dlrun.runs.folder, filelock, safetensors.numpy
 
 def started(arguments):
     told = io.StringIO()

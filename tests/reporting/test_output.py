@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import dlrun
-from dlrun.reporting.json_text import to_json
 from dlrun.reporting.output import Output, is_terminal
-from dlrun.reporting.summary import common_summary
 from dlrun.reporting.tables import Table
-from dlrun.reporting.versions import library_version
+from dlrun.runs.json_text import to_json
+from dlrun.runs.summary import common_summary
+from dlrun.runs.versions import library_version
 
 TABLE = Table(title="Title", columns=["name"], rows=[("x",)])
 

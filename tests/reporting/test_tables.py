@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from dlrun.records import counted
 from dlrun.reporting.tables import Column, Table, cell_text, render_plain, render_rich
-from dlrun.reporting.text import display_width, neutralize
 from dlrun.reporting.train_report import figure
+from dlrun.text import display_width, neutralize
 
 
 def example() -> Table:

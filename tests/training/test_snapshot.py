@@ -11,8 +11,8 @@ from dlrun.backend import Backend
 from dlrun.config import load_experiment
 from dlrun.data.dataset import load_dataset
 from dlrun.errors import RunError
-from dlrun.reporting.checkpoints import NEWEST, PREVIOUS, Checkpoints
 from dlrun.resampling.splitters import k_fold
+from dlrun.runs.checkpoints import NEWEST, PREVIOUS, Checkpoints
 from dlrun.training.loop import Training
 from dlrun.training.problem import Problem
 from dlrun.training.snapshot import decode, encode, restore, snapshot

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from dlrun.reporting.text import neutralize
+from dlrun.text import neutralize
 
 LONGEST = 40
 

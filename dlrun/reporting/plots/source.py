@@ -15,7 +15,7 @@ import numpy.typing as npt
 from dlrun.errors import RunError
 from dlrun.records import counted
 from dlrun.reporting.plots.names import label
-from dlrun.reporting.stored_summary import read_summary
+from dlrun.runs.summary import read_summary
 
 FloatArray = npt.NDArray[np.float64]
 SHORT = 27  # characters of a name in a legend; of a long path the end tells runs apart

@@ -8,7 +8,7 @@ import numbers
 from collections.abc import Mapping
 from typing import Any
 
-from dlrun.reporting.text import neutralize
+from dlrun.text import neutralize
 
 
 def to_json(value: Any) -> str:

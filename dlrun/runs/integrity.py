@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.errors import RunError
-from dlrun.reporting import plots
+from dlrun.runs import pictures
 
 LOCK = ".lock"
 TENSORBOARD = "tensorboard"
@@ -23,7 +23,7 @@ FILES = "files"  # the key of summary.json
 _OWN_ENDINGS = (".csv", ".toml", ".json", ".jsonl", ".safetensors", ".html", ".png", ".svg")
 _SMALL, _LARGE = 1 << 26, 1 << 36  # bytes: of what is read as a text in one piece, and of tables and models
 # Written into a run's folder later than its summary, or taken away with it.
-_LATER = ("report.html", "summary.json", *plots.FILES)
+_LATER = ("report.html", "summary.json", *pictures.FILES)
 
 
 def refuse_odd_files(folder: Path) -> None:

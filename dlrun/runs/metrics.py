@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Self
 
 from dlrun.records import EpochRecord, Figures, ReplicaResult
-from dlrun.reporting.csv_files import Mark, check_mark
-from dlrun.reporting.run_folder import RunFolder
+from dlrun.runs.csv_files import Mark, check_mark
+from dlrun.runs.folder import RunFolder
 
 METRICS = "metrics.csv"
 COLUMNS = ("replica", "epoch", "step", "split", "learning_rate", "cost", "error", "batch_cost")

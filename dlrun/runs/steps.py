@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from dlrun.errors import RunError
-from dlrun.reporting.csv_files import Mark, check_mark
-from dlrun.reporting.run_folder import RunFolder
+from dlrun.runs.csv_files import Mark, check_mark
+from dlrun.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from dlrun.nn.network import Architecture

@@ -29,7 +29,7 @@ def replacing(path: Path, *, keep: Path | None = None, follow: bool = True) -> I
     A path that exists and is no regular file (a pipe,
     /dev/stdout) cannot be replaced and is written to directly.
     """
-    target = path.resolve() if follow else path
+    target = path.resolve() if follow else path.parent.resolve() / path.name
     if target.exists() and not target.is_file():
         yield path
         return

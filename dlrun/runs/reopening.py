@@ -9,9 +9,9 @@ from dlrun.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from dlrun.backend import Backend
-    from dlrun.cli.stored_run import StoredRun
     from dlrun.data.dataset import Dataset
     from dlrun.data.preprocessing import Preprocessing
+    from dlrun.runs.stored import StoredRun
     from dlrun.training.problem import Problem
     from dlrun.training.run import TrainRun
 

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlrun.errors import RunError
-from dlrun.reporting.csv_files import CsvFile, csv_cell, csv_line
+from dlrun.runs.csv_files import CsvFile, csv_cell, csv_line
 
 
 def read(path: Path) -> list[list[str]]:

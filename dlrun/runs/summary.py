@@ -1,4 +1,4 @@
-"""The summary of a finished run, read back."""
+"""`summary.json`: what every command writes into it, and reading it back."""
 
 from __future__ import annotations
 
@@ -8,10 +8,38 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.errors import RunError
-from dlrun.reporting.integrity import refuse_odd_files, verify
+from dlrun.runs.integrity import refuse_odd_files, verify
+from dlrun.runs.versions import versions
 
 SUMMARY = "summary.json"
 _MOST = 3  # runs that a message names
+
+
+def common_summary(
+    *,
+    command: str,
+    seed: int,
+    device: str,
+    parameters: int,
+    seconds: float,
+    data_hash: str | None,
+    split_hash: str | None,
+) -> dict[str, Any]:
+    """What was run, on what, how long it took, and hashes by which two runs can be told comparable.
+
+    `parameters` counts the trainable numbers of one model; `seconds` is wall-clock time; the hashes are
+    SHA-256 in hexadecimal, None where there is no data or no split.
+    """
+    return {
+        "command": command,
+        "seed": seed,
+        "device": device,
+        "parameters": parameters,
+        "seconds": round(seconds, 3),
+        "versions": versions(),
+        "data_hash": data_hash,
+        "split_hash": split_hash,
+    }
 
 
 def read_summary(folder: Path, *, check: bool = False) -> dict[str, Any]:

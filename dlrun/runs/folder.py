@@ -10,11 +10,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from dlrun.errors import RunError
-from dlrun.reporting import plots
-from dlrun.reporting.csv_files import CsvFile
-from dlrun.reporting.files import STACKS, TEMPORARY, sync, write_whole
-from dlrun.reporting.integrity import FILES, LOCK, digests, refuse_odd_files
-from dlrun.reporting.json_text import to_json
+from dlrun.runs import pictures
+from dlrun.runs.csv_files import CsvFile
+from dlrun.runs.files import STACKS, TEMPORARY, sync, write_whole
+from dlrun.runs.integrity import FILES, LOCK, digests, refuse_odd_files
+from dlrun.runs.json_text import to_json
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -47,7 +47,7 @@ RUN_FILES = (
     "starts.csv",
     "elbow.csv",
     "report.html",
-    *plots.FILES,
+    *pictures.FILES,
 )
 
 
@@ -77,9 +77,11 @@ class RunFolder:
         """A JSON file that appears whole or not at all."""
         write_whole(self.file(name), to_json(data), follow=False)
 
-    def write_summary(self, data: Mapping[str, Any]) -> None:
-        """`summary.json`, the last file of a run, with the SHA-256 of the others."""
-        self.write_json("summary.json", {**data, FILES: digests(self.path)})
+    def write_summary(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """`summary.json`, the last file of a run, with the SHA-256 of the others; what is in it."""
+        whole = {**data, FILES: digests(self.path)}
+        self.write_json("summary.json", whole)
+        return whole
 
     def csv(self, name: str, columns: Sequence[str], *, append: bool = False) -> CsvFile:
         """A CSV file to write row by row."""
@@ -195,7 +197,8 @@ def _contents(path: Path) -> list[str]:
 
 def _holds_a_run(path: Path) -> bool:
     """Whether a run was here, finished or not. Other programs too have a config.toml."""
-    return (path / LOCK).exists() or any((path / name).exists() for name in RUN_FILES if name != "config.toml")
+    names = [LOCK, *(name for name in RUN_FILES if name != "config.toml")]
+    return any((path / name).exists() for name in names) or any(any(path.glob(each)) for each in (STACKS, TEMPORARY))
 
 
 def _check(path: Path, *, overwrite: bool, resume: bool) -> None:

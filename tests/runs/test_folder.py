@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from dlrun.errors import RunError
-from dlrun.reporting.files import replacing, write_whole
-from dlrun.reporting.run_folder import LOCK, RunFolder, claim_run_folder, folder_name
+from dlrun.runs.files import replacing, write_whole
+from dlrun.runs.folder import LOCK, RunFolder, claim_run_folder, folder_name
 
 
 def claim(out: Path | None = None, **options: object) -> RunFolder:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy.typing as npt
 
 from dlrun.errors import RunError
-from dlrun.reporting.files import STACKS, replacing
+from dlrun.runs.files import STACKS, replacing
 from dlrun.training.snapshot import Tensors, decode, encode
 
 NEWEST = "checkpoint.safetensors"

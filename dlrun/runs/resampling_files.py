@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dlrun.data.dataset import Dataset
-from dlrun.reporting.predictions import prediction_columns
-from dlrun.reporting.run_folder import RunFolder
 from dlrun.resampling.bootstrap_estimates import BootstrapEstimates
 from dlrun.resampling.outcome import FoldFigures
 from dlrun.resampling.run import Division
+from dlrun.runs.folder import RunFolder
+from dlrun.runs.predictions import prediction_columns
 
 ENDING = ("n_dev", "epochs", "status", "reason")
 FOLD_COLUMNS = ("repeat", "fold", "n_train", "n_test", "cost", "error", "baseline_error", *ENDING)

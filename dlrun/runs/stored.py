@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.errors import RunError
-from dlrun.reporting.integrity import refuse_odd_files
-from dlrun.reporting.stored_summary import SUMMARY, read_summary
+from dlrun.runs.integrity import refuse_odd_files
+from dlrun.runs.summary import SUMMARY, read_summary
 
 if TYPE_CHECKING:
     from dlrun.training.model import TrainedModel

@@ -1,0 +1,1 @@
+"""A run in its folder: claimed, written, checkpointed, resumed, read back."""
