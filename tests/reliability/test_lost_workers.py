@@ -81,7 +81,7 @@ def test_a_worker_that_is_killed_at_any_instant(command: str, tmp_path: Path) ->
         process = start(LINES[command], out)
         worker = a_worker_of(process)
         assert worker is not None
-        time.sleep(draw.uniform(0, 0.8 * lasted))
+        time.sleep(draw.uniform(0, 0.5 * lasted))
         with suppress(ProcessLookupError):
             os.kill(worker, draw.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM]))
         _, said = process.communicate(timeout=120)
