@@ -1,3 +1,28 @@
-"""dlrun: an experiment runner for neural networks, trained as stacks of replicas."""
+"""dlrun: an experiment runner for neural networks, trained as stacks of replicas.
+
+What the commands do is here by their names, loaded on first use:
+
+    import dlrun
+    result = dlrun.crossval("iris", folds=10, set={"model.hidden": [16]})
+    result.error.mean, result.error.interval, result.predictions
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dlrun.workflows.bootstrap import bootstrap
+    from dlrun.workflows.crossval import crossval
+    from dlrun.workflows.holdout import holdout
 
 __version__ = "0.1.0"
+__all__ = ["bootstrap", "crossval", "holdout"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.workflows.{name}"), name)

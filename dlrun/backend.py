@@ -14,11 +14,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from dlrun.errors import MachineError
+from dlrun.errors import ConfigError, MachineError
 
 Array = Any  # numpy.ndarray or cupy.ndarray: the backend decides
 Call = Callable[[], Any]
@@ -235,6 +235,8 @@ def describe_devices() -> dict[str, Any]:
 
 def select_backend(device: Device = "auto") -> Backend:
     """The backend for `--device`: `gpu` without a usable one is an error, `auto` falls back to NumPy."""
+    if device not in get_args(Device):
+        raise ConfigError(f"device = {device!r}: should be one of {', '.join(get_args(Device))}")
     if device == "cpu":
         return Backend()
     found = describe_devices()

@@ -5,6 +5,8 @@ A message says what is wrong, where (file, key or row and column, value) and wha
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class DlrunError(Exception):
     """Any error that is reported to the user as one message, without a traceback."""
@@ -29,9 +31,16 @@ class RunError(DlrunError):
 
 
 class AnswerIsNoError(DlrunError):
-    """The work was done and its answer is no: a failed gradient check, every replica diverged."""
+    """The work was done and its answer is no: a failed gradient check, every replica diverged.
+
+    `result` is what was found nevertheless, where there is something to show.
+    """
 
     exit_status = 1
+
+    def __init__(self, message: str, *, result: Any = None) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class MachineError(DlrunError):

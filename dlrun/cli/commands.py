@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from dlrun.cli.options import expanded
+
 # Command → what it does, in the order of the help. The module is dlrun.cli.NAME, its function `command`.
 COMMANDS = {
     "train": "Train one model; measure it on the train, dev and test parts.",
@@ -44,7 +46,7 @@ def load(name: str) -> Any:
     """The command `name` as a Click command. Importing its module must be cheap; running it need not be."""
     module = importlib.import_module(f"dlrun.cli.{name}")
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(name, context_settings={**SETTINGS, **getattr(module, "SETTINGS", {})})(module.command)
+    app.command(name, context_settings={**SETTINGS, **getattr(module, "SETTINGS", {})})(expanded(module.command))
     return typer.main.get_command(app)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dlrun.cli.options import DebugOption, JsonOption, NoVerifyOption, QuietOption
-from dlrun.cli.resampling_run import ConfidenceOption
+from dlrun.cli.resampling import ConfidenceOption
 from dlrun.errors import RunError
 
 

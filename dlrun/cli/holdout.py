@@ -2,40 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from dlrun.cli.fold_report import finish_folds
-from dlrun.cli.options import (
-    DataOption,
-    DebugOption,
-    Device,
-    DeviceOption,
-    ExperimentArgument,
-    JobsOption,
-    JsonOption,
-    OutOption,
-    OverwriteOption,
-    QuietOption,
-    ResumeOption,
-    SeedOption,
-    SetOption,
-    TargetOption,
-)
-from dlrun.cli.resampling_run import (
-    ConfidenceOption,
-    PlanOption,
-    StratifyOption,
-    execute,
-    prepare,
-    show_plan,
-)
-
-if TYPE_CHECKING:
-    from dlrun.data.dataset import Dataset
-    from dlrun.resampling.resamples import Resamples
+from dlrun.cli.options import ExperimentArgument, Showing, Training
+from dlrun.cli.resampling import ConfidenceOption, PlanOption, StratifyOption, answer
 
 
 def command(
@@ -50,51 +22,23 @@ def command(
     stratify: StratifyOption = None,
     confidence: ConfidenceOption = 0.95,
     plan: PlanOption = False,
-    data: DataOption = None,
-    target: TargetOption = None,
-    out: OutOption = None,
-    overwrite: OverwriteOption = False,
-    resume: ResumeOption = False,
-    set_: SetOption = None,
-    seed: SeedOption = None,
-    device: DeviceOption = Device.AUTO,
-    jobs: JobsOption = None,
-    quiet: QuietOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    *,
+    training: Training,
+    showing: Showing,
 ) -> None:
     """Estimate the experiment's error on rows that are set aside at random, and trained on by no model.
 
     The split in the experiment file is not used: rows are divided into two parts, anew for each repeat.
     """
-    began = time.perf_counter()
-    from dlrun.reporting.output import Output
+    from dlrun.workflows.holdout import carried_out, prepared
 
-    def divide(dataset: Dataset, seed: int, strata: Any) -> Resamples:
-        from dlrun.resampling.splitters import holdout
-
-        return holdout(
-            len(dataset), test_size=test_size, repeats=repeats, seed=seed, strata=strata, groups=dataset.groups,
-            names=dataset.classes or None,
-        )  # fmt: skip
-
-    prepared = prepare(
-        "holdout",
-        divide,
-        options={"kind": "holdout", "test_size": test_size},
-        arguments=["--repeats", str(repeats), "--test-size", repr(test_size)],
-        loading={"experiment": experiment, "overrides": set_ or [], "seed": seed, "data": data, "target": target},
+    asked = prepared(
+        experiment,
+        repeats=repeats,
+        test_size=test_size,
         stratify=stratify,
         confidence=confidence,
-        device=device.value,
-        jobs=jobs,
-        out=out,
-        overwrite=overwrite,
-        resume=resume,
-        output=Output(quiet=quiet, json=json),
-        began=began,
+        watch=showing.output,
+        **training.keywords(),
     )
-    if plan:
-        show_plan(prepared)
-    else:
-        execute(prepared, finish_folds)
+    answer(asked, carried_out, showing, plan=plan)

@@ -56,7 +56,6 @@ def command(
     A target, where there is one, is no part of it: it is compared with the clusters afterwards.
     """
     began = time.perf_counter()
-    from dlrun.cli.remarks import remark_on_columns
     from dlrun.clustering.kmeans import STARTS
     from dlrun.clustering.points import load_points
     from dlrun.config import load_experiment, to_toml
@@ -64,6 +63,7 @@ def command(
     from dlrun.reporting.output import Output
     from dlrun.runs.folder import claim_run_folder
     from dlrun.training.threads import computing_threads
+    from dlrun.workflows.remarks import remark_on_columns
 
     counts = cluster_counts(clusters)
     if start not in STARTS:

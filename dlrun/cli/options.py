@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
+
+if TYPE_CHECKING:
+    from dlrun.reporting.output import Output
 
 
 class Device(StrEnum):
@@ -109,3 +116,77 @@ QuietOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.", show_default=False)]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", show_default=False)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """The options of whatever trains: on what, with which changes, where, and the folder of the run."""
+
+    data: DataOption = None
+    target: TargetOption = None
+    out: OutOption = None
+    overwrite: OverwriteOption = False
+    resume: ResumeOption = False
+    set_: SetOption = None
+    seed: SeedOption = None
+    device: DeviceOption = Device.AUTO
+    jobs: JobsOption = None
+
+    def keywords(self) -> dict[str, Any]:
+        """As a workflow takes them: without --out, the next free folder is meant."""
+        from dlrun.workflows.request import Numbered
+
+        return {
+            "data": self.data,
+            "target": self.target,
+            "out": Numbered.NEXT if self.out is None else self.out,
+            "overwrite": self.overwrite,
+            "resume": self.resume,
+            "set": self.set_,
+            "seed": self.seed,
+            "device": self.device.value,
+            "jobs": self.jobs,
+        }
+
+
+@dataclass(frozen=True)
+class Showing:
+    """The options of every command: how its result is shown."""
+
+    quiet: QuietOption = False
+    json: JsonOption = False
+    debug: DebugOption = False
+
+    @cached_property
+    def output(self) -> Output:
+        from dlrun.reporting.output import Output
+
+        return Output(quiet=self.quiet, json=self.json)
+
+
+def expanded(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options of `Training` and `Showing` as parameters of its own, as Typer reads them."""
+    signature = inspect.signature(command, eval_str=True)
+    parameters: list[inspect.Parameter] = []
+    groups: dict[str, type[Any]] = {}
+    for parameter in signature.parameters.values():
+        group = parameter.annotation
+        if not (isinstance(group, type) and is_dataclass(group)):
+            parameters.append(parameter)
+            continue
+        groups[parameter.name] = group
+        hints = get_type_hints(group, include_extras=True)
+        parameters += [
+            parameter.replace(name=each.name, annotation=hints[each.name], default=each.default)
+            for each in fields(group)
+        ]
+
+    def called(**given: Any) -> None:
+        for name, group in groups.items():
+            given[name] = group(**{each.name: given.pop(each.name) for each in fields(group)})
+        command(**given)
+
+    called.__doc__ = command.__doc__
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    called.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return called

@@ -7,9 +7,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrun.cli.resuming import another_machine, fingerprint, refuse_run_of_another_command
 from dlrun.errors import ConfigError, RunError
 from dlrun.runs.integrity import refuse_odd_files
+from dlrun.workflows.resuming import another_machine, fingerprint, refuse_run_of_another_command
 
 if TYPE_CHECKING:
     from dlrun.runs.checkpoints import Origin

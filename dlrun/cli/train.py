@@ -27,13 +27,13 @@ from dlrun.cli.watching import StepsOption, TensorboardOption, Watch, refuse_oth
 from dlrun.errors import AnswerIsNoError, RunError
 
 if TYPE_CHECKING:
-    from dlrun.cli.resuming import Resumption
     from dlrun.records import EpochRecord
     from dlrun.reporting.output import Output
     from dlrun.runs.folder import RunFolder
     from dlrun.training.model import TrainedModel
     from dlrun.training.problem import Problem
     from dlrun.training.run import Outcome, TrainRun
+    from dlrun.workflows.resuming import Resumption
 
 
 def command(
@@ -57,8 +57,6 @@ def command(
     """Train the experiment's model, and measure it on the train, dev and test parts beside a baseline."""
     began = time.perf_counter()
     from dlrun.backend import select_backend
-    from dlrun.cli.remarks import remark_on_columns
-    from dlrun.cli.resuming import Request, Resumption, origin_of, request_to_resume, told_how_to_go_on
     from dlrun.config import to_toml
     from dlrun.data.dataset import load_dataset
     from dlrun.reporting.output import Output
@@ -66,6 +64,9 @@ def command(
     from dlrun.training.problem import Problem
     from dlrun.training.run import TrainRun
     from dlrun.training.threads import computing_threads
+    from dlrun.workflows.remarks import remark_on_columns
+    from dlrun.workflows.request import Request
+    from dlrun.workflows.resuming import Resumption, origin_of, request_to_resume, told_how_to_go_on
 
     output = Output(quiet=quiet, json=json)
     if tensorboard:
@@ -98,6 +99,7 @@ def command(
             resumption = Resumption(folder, output, to_toml(chosen), command="train", origin=origin, resumed=resume)
             if resumption.finished is not None:
                 resumption.say_finished()
+                output.result({**resumption.finished, "folder": str(folder.path)}, in_files=True)
                 return
             outcome = _train(run, folder, output, resumption, steps=steps, tensorboard=tensorboard)
             seconds = time.perf_counter() - began

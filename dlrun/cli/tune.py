@@ -105,8 +105,6 @@ def command(
     """Search the experiment's [tune.space] for the values with the least error."""
     began = time.perf_counter()
     from dlrun.backend import select_backend
-    from dlrun.cli.remarks import remark_on_columns
-    from dlrun.cli.resuming import Request, origin_of, refuse_code_of, told_how_to_go_on
     from dlrun.config import load_experiment, to_toml
     from dlrun.data.dataset import load_dataset
     from dlrun.reporting.output import Output
@@ -116,6 +114,9 @@ def command(
     from dlrun.tuning.default_space import with_space
     from dlrun.tuning.journal import NAME, Journal
     from dlrun.tuning.study import Study
+    from dlrun.workflows.remarks import remark_on_columns
+    from dlrun.workflows.request import Request
+    from dlrun.workflows.resuming import origin_of, refuse_code_of, told_how_to_go_on
 
     output = Output(quiet=quiet, json=json)
     given = {"sampler": sampler, "trials": trials, "folds": folds, "outer_folds": outer_folds, "halving": halving}

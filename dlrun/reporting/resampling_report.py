@@ -8,7 +8,7 @@ from typing import Any
 
 from dlrun.records import counted
 from dlrun.reporting.tables import Column, Table
-from dlrun.reporting.train_report import ERROR_NAMES, figure, shown
+from dlrun.reporting.train_report import ERROR_NAMES, figure, kept_in, shown
 from dlrun.resampling.outcome import FoldFigures
 from dlrun.resampling.plan import RunPlan
 
@@ -34,7 +34,7 @@ def scheme_text(scheme: Mapping[str, Any]) -> str:
     return text
 
 
-def folds_tables(summary: Mapping[str, Any], folds: Sequence[FoldFigures], folder: Path) -> list[Table]:
+def folds_tables(summary: Mapping[str, Any], folds: Sequence[FoldFigures], folder: Path | None) -> list[Table]:
     """The folds, where they are not too many; then the estimate beside the baseline."""
     tables = [_folds_table(summary, folds)] if len(folds) <= MOST_FOLDS else []
     error, baseline = summary["error"], summary["baseline"]
@@ -56,7 +56,7 @@ def folds_tables(summary: Mapping[str, Any], folds: Sequence[FoldFigures], folde
         between = [_between(each["ci_low"], each["ci_high"]) for each in (error, baseline["error"])]
         table.add(f"{100 * summary['confidence']:g} % interval", *between)
         table.footnotes.append(f"Interval: {interval_methods(summary)}.")
-    table.footnotes += [*_verdict(summary), *_remarks(summary), f"Files: {folder}"]
+    table.footnotes += [*_verdict(summary), *_remarks(summary), *kept_in(folder)]
     return [*tables, table]
 
 
@@ -87,7 +87,7 @@ def _folds_table(summary: Mapping[str, Any], folds: Sequence[FoldFigures]) -> Ta
     return table
 
 
-def bootstrap_table(summary: Mapping[str, Any], folder: Path) -> Table:
+def bootstrap_table(summary: Mapping[str, Any], folder: Path | None) -> Table:
     """The four estimates with both intervals, beside the baseline."""
     name = ERROR_NAMES[summary["task"]]
     percent = f"{100 * summary['confidence']:g} %"
@@ -109,7 +109,7 @@ def bootstrap_table(summary: Mapping[str, Any], folder: Path) -> Table:
         table.footnotes.append(
             f"A sample draws {100 * summary['drawn_share']:.1f} % of the rows; the rest tests it, out of bag."
         )
-    table.footnotes += [*_verdict(summary), *_remarks(summary), f"Files: {folder}"]
+    table.footnotes += [*_verdict(summary), *_remarks(summary), *kept_in(folder)]
     return table
 
 

@@ -19,11 +19,16 @@ def figures_json(figures: Mapping[str, Figures]) -> dict[str, dict[str, float]]:
     return {part: {"rows": each.rows, "cost": each.cost, "error": each.error} for part, each in figures.items()}
 
 
-def train_table(summary: Mapping[str, Any], folder: Path) -> Table:
+def kept_in(folder: Path | None) -> list[str]:
+    """Where the run's files are, if it has any."""
+    return [] if folder is None else [f"Files: {folder}"]
+
+
+def train_table(summary: Mapping[str, Any], folder: Path | None) -> Table:
     """Cost and error of each part beside the baseline's error, and what else there is to know about the run."""
     table = figures_table(summary["name"], summary["task"], summary["figures"], summary["baseline"])
     table.footnotes += verdict(summary["model"], summary["task"], summary["figures"], summary["baseline"])
-    table.footnotes += [*_effort(summary), *_weights(summary), f"Files: {folder}"]
+    table.footnotes += [*_effort(summary), *_weights(summary), *kept_in(folder)]
     return table
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from dlrun.config.keys import value_text
 from dlrun.records import counted
 from dlrun.reporting.tables import Column, Table
-from dlrun.reporting.train_report import ERROR_NAMES, figure, shown
+from dlrun.reporting.train_report import ERROR_NAMES, figure, kept_in, shown
 from dlrun.tuning.trials import Trial
 
 TOP = 10
@@ -56,14 +56,14 @@ def trial_json(trial: Trial) -> dict[str, Any]:
     }
 
 
-def tune_tables(summary: Mapping[str, Any], folder: Path) -> list[Table]:
+def tune_tables(summary: Mapping[str, Any], folder: Path | None) -> list[Table]:
     """The best trials with the verdict below, the importance of each key, and the rounds and outer folds there were."""
     tables = [_top(summary)]
     if summary["importance"]:
         tables.append(_importance(summary["importance"]))
     if summary["rounds"]:
         tables.append(_rounds(summary["rounds"]))
-    tables[-1].footnotes += [*verdict(summary), f"Files: {folder}"]
+    tables[-1].footnotes += [*verdict(summary), *kept_in(folder)]
     return tables
 
 

@@ -13,48 +13,35 @@ from dlrun.data.dataset import Dataset
 from dlrun.resampling.bootstrap_estimates import BootstrapEstimates
 from dlrun.resampling.outcome import FoldFigures
 from dlrun.resampling.run import Division
-from dlrun.runs.folder import RunFolder
-from dlrun.runs.predictions import prediction_columns
 
 ENDING = ("n_dev", "epochs", "status", "reason")
 FOLD_COLUMNS = ("repeat", "fold", "n_train", "n_test", "cost", "error", "baseline_error", *ENDING)
 REPLICATE_COLUMNS = ("sample", "n_unique", "n_oob", "oob_error", "train_error", *ENDING)
 
 
-def write_folds(folder: RunFolder, folds: Iterable[FoldFigures]) -> None:
-    """`folds.csv`: n_train counts the dev rows of early stopping too; `baseline_error` is that of the same fold."""
-    with folder.csv("folds.csv", FOLD_COLUMNS) as file:
-        file.write_rows(
-            (
-                each.division.resample.repeat,
-                each.division.resample.fold,
-                len(each.division.resample.train),
-                len(each.division.resample.test),
-                _finite(each.cost),
-                _finite(each.error),
-                _finite(each.baseline),
-                *_ending(each.division),
-            )
-            for each in folds
-        )
+def fold_rows(folds: Iterable[FoldFigures]) -> Iterator[tuple[Any, ...]]:
+    """Rows of `folds.csv`: n_train counts the dev rows of early stopping too; `baseline_error` is of the same fold."""
+    for each in folds:
+        resample = each.division.resample
+        sizes = len(resample.train), len(resample.test)
+        errors = _finite(each.cost), _finite(each.error), _finite(each.baseline)
+        yield (resample.repeat, resample.fold, *sizes, *errors, *_ending(each.division))
 
 
-def write_replicates(folder: RunFolder, samples: Sequence[Division], estimates: BootstrapEstimates | None) -> None:
-    """`replicates.csv`: a row per sample. Without estimates (nothing answered) the errors are empty."""
-    with folder.csv("replicates.csv", REPLICATE_COLUMNS) as file:
-        for place, each in enumerate(samples):
-            errors: tuple[float | None, ...] = (None, None)
-            if estimates is not None:
-                errors = (_finite(estimates.oob_error[place]), _finite(estimates.train_error[place]))
-            unique = len(np.unique(each.resample.train))
-            file.write(each.resample.repeat, unique, len(each.resample.test), *errors, *_ending(each))
+def replicate_rows(samples: Sequence[Division], estimates: BootstrapEstimates | None) -> Iterator[tuple[Any, ...]]:
+    """Rows of `replicates.csv`, one per sample. Without estimates (nothing answered) the errors are empty."""
+    for place, each in enumerate(samples):
+        errors: tuple[float | None, ...] = (None, None)
+        if estimates is not None:
+            errors = (_finite(estimates.oob_error[place]), _finite(estimates.train_error[place]))
+        unique = len(np.unique(each.resample.train))
+        yield (each.resample.repeat, unique, len(each.resample.test), *errors, *_ending(each))
 
 
-def write_predictions(folder: RunFolder, divisions: Iterable[Division], data: Dataset) -> None:
-    """`predictions.csv`: the answers of each division for its test rows; empty where it has none."""
-    with folder.csv("predictions.csv", prediction_columns(data.classes)) as file:
-        for each in divisions:
-            file.write_rows(_predictions(each, data))
+def answer_rows(divisions: Iterable[Division], data: Dataset) -> Iterator[tuple[Any, ...]]:
+    """Rows of `predictions.csv`: the answers of each division for its test rows; empty where it has none."""
+    for each in divisions:
+        yield from _predictions(each, data)
 
 
 def _predictions(division: Division, data: Dataset) -> Iterator[tuple[Any, ...]]:

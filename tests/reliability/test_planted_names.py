@@ -21,6 +21,7 @@ from dlrun.cli.app import run
 from dlrun.config.document import NotATableError, set_value
 from dlrun.config.keys import all_keys
 from dlrun.tuning.journal import _line
+from dlrun.workflows.resuming import fingerprint
 
 # A function in the graph's API, so that a command that ran it would go on. Each execution of the file leaves a line.
 EVIL = """with open({marker!r}, "a") as file:
@@ -213,6 +214,8 @@ class Folder:
         shutil.copytree(self.source, self.here / "run")
         shutil.copytree(self.source, self.here / "run2")
         (self.here / "run" / file).write_bytes(content)
+        if file == "config.toml" and self.command == "tune":  # nor is what tells one run from another a secret
+            self._refit(content.decode())
         summary = self.here / "run" / "summary.json"
         if line.startswith("- "):
             summary.unlink()
@@ -223,6 +226,15 @@ class Folder:
         result = dlrun(*words)
         assert "Traceback" not in result.stderr, (line, file)
         return len(marker.read_text().splitlines()) if marker.exists() else 0
+
+    def _refit(self, config: str) -> None:
+        """Let the journal be the one of this config.toml."""
+        journal = self.here / "run" / "journal.jsonl"
+        records = [json.loads(line)["record"] for line in journal.read_bytes().splitlines()]
+        for record in records:
+            if record["kind"] == "search":
+                record["run"] = fingerprint("tune", config)
+        journal.write_bytes(b"".join(map(_line, records)))
 
 
 @pytest.mark.parametrize("command", MADE)
@@ -251,15 +263,15 @@ def test_the_right_is_what_keeps_a_name_from_being_run(
 ) -> None:
     """The count of executions is able to tell: where every text has the right, these are run."""
     monkeypatch.setattr("dlrun.nn.user_functions.FunctionName", str)
-    monkeypatch.setattr("dlrun.cli.resuming.refuse_code_of", lambda *_: None)
+    monkeypatch.setattr("dlrun.workflows.resuming.refuse_code_of", lambda *_: None)
     folder = Folder(runs, here, command)
     content = next(content for name, at, content in folder.plants() if (name, at) == (file, key))
     if "--run-code" in line:
         monkeypatch.undo()
         monkeypatch.chdir(here)
-    if file == "config.toml" and command == "tune":  # a search that had not come to its first trial
-        (folder.source.parent / "fresh").mkdir(exist_ok=True)
-        shutil.copytree(folder.source, folder.source.parent / "fresh", dirs_exist_ok=True)
-        (folder.source.parent / "fresh" / "journal.jsonl").write_bytes(b"")
-        folder.source = folder.source.parent / "fresh"
+    if command == "tune":  # a search that had not come to its first trial
+        shutil.copytree(folder.source, here / "begun")
+        folder.source = here / "begun"
+        header = (here / "begun" / "journal.jsonl").read_bytes().splitlines(keepends=True)[0]
+        (here / "begun" / "journal.jsonl").write_bytes(header)
     assert folder.executions(dlrun, file, content, line) > 0

@@ -1,25 +1,29 @@
-"""What `crossval`, `holdout` and `bootstrap` have in common: from the request to the run in its folder."""
+"""What `crossval`, `holdout` and `bootstrap` have in common: from the request to the result."""
 
 from __future__ import annotations
 
+import inspect
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from dlrun.errors import AnswerIsNoError, ConfigError
+from dlrun.workflows.request import Numbered, Out, Overrides, Request
+from dlrun.workflows.results import Files, Result
+from dlrun.workflows.watcher import Watcher
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from dlrun.backend import Device
     from dlrun.data.dataset import Dataset
-    from dlrun.reporting.output import Output
     from dlrun.reporting.tables import Table
+    from dlrun.resampling.plan import RunPlan
     from dlrun.resampling.resamples import Resamples
     from dlrun.resampling.run import ResamplingRun
     from dlrun.runs.checkpoints import StackCheckpoints
@@ -27,24 +31,22 @@ if TYPE_CHECKING:
 
     Strata = npt.NDArray[np.int64] | None
 
-StratifyOption = Annotated[
-    bool | None,
-    typer.Option(
-        "--stratify/--no-stratify",
-        help="Keep the classes' shares (bins of a regression's target) in each part; left out, data.split.stratify.",
-        show_default=False,
-    ),
-]
-ConfidenceOption = Annotated[
-    float, typer.Option("--confidence", metavar="C", help="Of the intervals, between 0 and 1.")
-]
-PlanOption = Annotated[
-    bool,
-    typer.Option(
-        "--plan", help="Say what the run would take (parameters, memory, stacks, time), and run nothing.",
-        show_default=False,
-    ),
-]  # fmt: skip
+Found = TypeVar("Found", bound=Result)
+Asked = ParamSpec("Asked")
+
+
+def composed(prepared: Callable[Asked, Prepared], carried_out: Callable[[Prepared], Found]) -> Callable[Asked, Found]:
+    """The workflow from what it is asked to what it finds, with the parameters of the one and the words of both."""
+
+    def workflow(*given: Asked.args, **options: Asked.kwargs) -> Found:
+        return carried_out(prepared(*given, **options))
+
+    workflow.__doc__ = f"{inspect.getdoc(carried_out)}\n\n{inspect.getdoc(prepared)}"
+    workflow.__module__ = prepared.__module__
+    workflow.__name__ = workflow.__qualname__ = prepared.__module__.rpartition(".")[2]
+    found = inspect.signature(carried_out).return_annotation
+    workflow.__signature__ = inspect.signature(prepared).replace(return_annotation=found)  # type: ignore[attr-defined]
+    return workflow
 
 
 @dataclass
@@ -56,13 +58,21 @@ class Prepared:
     confidence: float
     scheme: dict[str, Any]
     arguments: list[str]
-    output: Output
+    watch: Watcher
     began: float
-    out: Path | None
+    out: Out
     overwrite: bool
     resume: bool
     named: list[str]  # what names the experiment beside --resume, where it must be named
     training_seconds: float = field(default=0.0)
+
+    def plan(self) -> RunPlan:
+        """What the run would take; nothing is run, and no folder is made."""
+        from dlrun.resampling.plan import plan_run
+        from dlrun.training.threads import computing_threads
+
+        with computing_threads(1):
+            return plan_run(self.run)
 
 
 @dataclass(frozen=True)
@@ -70,128 +80,134 @@ class Finished:
     """What a command makes of its finished run.
 
     figures   its own part of the summary;  warnings   beside those of the splitter
-    tables    for a person, from the whole summary and the folder's path
+    files     its CSV files;  tables   for a person, from the whole summary and the folder's path
     refusal   why the answer is no, if it is
     """
 
     figures: dict[str, Any]
     warnings: Sequence[str]
-    tables: Callable[[dict[str, Any], Path], list[Table]]
+    files: Files
+    tables: Callable[[dict[str, Any], Path | None], list[Table]]
     refusal: str | None = None
 
 
 def prepare(
     command: str,
     splitter: Callable[[Dataset, int, Strata], Resamples],
+    experiment: str | Path | None,
     *,
     options: dict[str, Any],
     arguments: list[str],
-    loading: dict[str, Any],
+    data: str | Path | None,
+    target: str | None,
+    set: Overrides,
+    seed: int | None,
     stratify: bool | None,
     confidence: float,
-    device: str,
+    device: Device,
     jobs: int | None,
-    out: Path | None,
+    out: Out,
     overwrite: bool,
     resume: bool,
-    output: Output,
-    began: float,
+    watch: Watcher,
     everything: bool = False,
 ) -> Prepared:
     """Load the experiment and its data, and divide the rows: `splitter(data, seed, strata)`."""
+    began = time.perf_counter()
     from dlrun.backend import select_backend
-    from dlrun.cli.remarks import remark_on_columns
-    from dlrun.cli.resuming import Request, request_to_resume
     from dlrun.data.dataset import load_dataset
     from dlrun.data.splits import strata_of
     from dlrun.resampling.intervals import check_confidence
     from dlrun.resampling.run import ResamplingRun
     from dlrun.training.problem import Problem
+    from dlrun.workflows.remarks import remark_on_columns
+    from dlrun.workflows.resuming import request_to_resume
 
     check_confidence(confidence)
-    asked = meant = Request(**loading)
+    asked = meant = Request.of(experiment, data=data, target=target, set=set, seed=seed)
     if resume:
         meant = request_to_resume(asked, out)
     if stratify is not None:  # into the experiment, so that config.toml holds it
         told = f"data.split.stratify={str(stratify).lower()}"
-        meant = replace(meant, overrides=[*meant.overrides, told])
+        meant = replace(meant, overrides=(*meant.overrides, told))
     loaded = meant.load()
-    experiment = loaded.experiment
-    if experiment.training.init_from is not None:
+    chosen = loaded.experiment
+    if chosen.training.init_from is not None:
         raise ConfigError(
-            f"training.init_from = {experiment.training.init_from!r}: that model may have been trained on rows that "
+            f"training.init_from = {chosen.training.init_from!r}: that model may have been trained on rows that "
             f"are tested here; should be left out for `dlrun {command}`"
         )
-    data = load_dataset(experiment.data, task=experiment.task, folder=loaded.folder, seed=experiment.seed)
-    remark_on_columns(output, meant.data, experiment.data, data)
-    problem = Problem(experiment, data)
-    stratified = experiment.data.split.stratify and options["kind"] != "leave_one_out"
-    resamples = splitter(data, experiment.seed, strata_of(data) if stratified else None)
-    run = ResamplingRun(problem, select_backend(device), resamples, everything=everything, jobs=jobs)  # type: ignore[arg-type]
-    scheme = {**options, "repeats": resamples.repeats, "stratify": stratified, "groups": experiment.data.group}
-    named = asked.words_beside_resume(experiment)
+    dataset = load_dataset(chosen.data, task=chosen.task, folder=loaded.folder, seed=chosen.seed)
+    remark_on_columns(watch, meant.data, chosen.data, dataset)
+    problem = Problem(chosen, dataset)
+    stratified = chosen.data.split.stratify and options["kind"] != "leave_one_out"
+    resamples = splitter(dataset, chosen.seed, strata_of(dataset) if stratified else None)
+    run = ResamplingRun(problem, select_backend(device), resamples, everything=everything, jobs=jobs)
+    scheme = {**options, "repeats": resamples.repeats, "stratify": stratified, "groups": chosen.data.group}
+    named = asked.words_beside_resume(chosen)
     arguments = [*arguments, "--confidence", repr(confidence)]
-    return Prepared(command, run, confidence, scheme, arguments, output, began, out, overwrite, resume, named)
+    return Prepared(command, run, confidence, scheme, arguments, watch, began, out, overwrite, resume, named)
 
 
-def show_plan(prepared: Prepared) -> None:
-    """`--plan`: nothing is run, and no folder is made."""
-    from dlrun.reporting.resampling_report import plan_table
-    from dlrun.resampling.plan import plan_run
-    from dlrun.training.threads import computing_threads
+def carry_out(prepared: Prepared, finish: Callable[[Prepared], Finished], kind: type[Found]) -> Found:
+    """Train, let `finish` make the command's figures, keep the run in its folder, and return the result.
 
-    name = prepared.run.problem.experiment.name
-    with computing_threads(1):
-        plan = plan_run(prepared.run)
-    shown = {"command": prepared.command, "name": name, "scheme": prepared.scheme, "plan": asdict(plan)}
-    prepared.output.result(shown, plan_table(name, prepared.scheme, plan))
-
-
-def execute(prepared: Prepared, finish: Callable[[Prepared, RunFolder], Finished]) -> None:
-    """Train in a folder of its own, let `finish` write the command's files, and report."""
-    from dlrun.cli.resuming import Resumption, origin_of, told_how_to_go_on
+    AnswerIsNoError, with the result in it, where there is no answer.
+    """
     from dlrun.config import to_toml
     from dlrun.runs.folder import claim_run_folder
     from dlrun.training.threads import computing_threads
+    from dlrun.workflows.resuming import Resumption, origin_of, told_how_to_go_on
 
     run = prepared.run
     experiment = run.problem.experiment
-    with computing_threads(1), run.backend.quiet():
+    with computing_threads(1), run.backend.quiet(), ExitStack() as kept:
         if experiment.model.kind == "network":
             _ = run.training  # divides and checks all that can be wrong with the request
+        folder: RunFolder | None = None
+        stacks = None
         # Only now is the folder taken: a wrong key or a missing file must not cost an earlier run its files.
-        with (
-            claim_run_folder(
-                out=prepared.out,
-                name=experiment.name,
-                command=prepared.command,
-                overwrite=prepared.overwrite,
-                resume=prepared.resume,
-            ) as folder,
-            told_how_to_go_on(folder, prepared.output, [prepared.command, *prepared.named, *prepared.arguments]),
-        ):
-            content = f"# {_again(prepared)}\n{to_toml(experiment)}"
+        if prepared.out is not None:
+            folder = kept.enter_context(
+                claim_run_folder(
+                    out=None if isinstance(prepared.out, Numbered) else Path(prepared.out),
+                    name=experiment.name,
+                    command=prepared.command,
+                    overwrite=prepared.overwrite,
+                    resume=prepared.resume,
+                )
+            )
+            words = [prepared.command, *prepared.named, *prepared.arguments]
+            kept.enter_context(told_how_to_go_on(folder, prepared.watch, words))
             resumption = Resumption(
                 folder,
-                prepared.output,
-                content,
+                prepared.watch,
+                f"# {_again(prepared)}\n{to_toml(experiment)}",
                 command=prepared.command,
                 origin=origin_of(run.problem, run.backend),
                 resumed=prepared.resume,
             )
             if resumption.finished is not None:
                 resumption.say_finished()
-                return
+                return kind(summary=resumption.finished, folder=folder.path)
             stacks = resumption.stacks()
-            _train(prepared, stacks)
-            finished = finish(prepared, folder)
-            summary = _summary(prepared, finished)
+        _train(prepared, stacks)
+        finished = finish(prepared)
+        summary = _summary(prepared, finished)
+        if folder is not None and stacks is not None:
+            for name, (columns, rows) in finished.files.items():
+                with folder.csv(name, columns) as file:
+                    file.write_rows(rows())
             summary = folder.write_summary(summary)
             stacks.remove()
-            tables = finished.tables(summary, folder.path)
-            prepared.output.result({**summary, "folder": str(folder.path)}, *tables, in_files=True)
-            if finished.refusal is not None:
-                raise AnswerIsNoError(f"{finished.refusal}. What each model came to is in {folder.path}")
+        where = None if folder is None else folder.path
+        result = kind(
+            summary=summary, folder=where, files=finished.files, shown=lambda: finished.tables(summary, where)
+        )
+        if finished.refusal is not None:
+            place = "" if where is None else f". What each model came to is in {where}"
+            raise AnswerIsNoError(f"{finished.refusal}{place}", result=result)
+        return result
 
 
 def _again(prepared: Prepared) -> str:
@@ -199,7 +215,7 @@ def _again(prepared: Prepared) -> str:
     return shlex.join(["dlrun", prepared.command, "config.toml", *prepared.arguments])
 
 
-def _train(prepared: Prepared, stacks: StackCheckpoints) -> None:
+def _train(prepared: Prepared, stacks: StackCheckpoints | None) -> None:
     from dlrun.records import counted
     from dlrun.resampling.progress import EpochProgress
 
@@ -209,10 +225,11 @@ def _train(prepared: Prepared, stacks: StackCheckpoints) -> None:
         for _ in run:
             pass
     else:
-        run.training.keeper = stacks
+        if stacks is not None:
+            run.training.keeper = stacks
         progress = EpochProgress(run.replicas, run.plan.groups)
         answered = run.training.answered
-        with prepared.output.progress(run.problem.experiment.name, progress.total) as advance:
+        with prepared.watch.progress(run.problem.experiment.name, progress.total) as advance:
             for records in run:
                 done = progress.update(records, answered)
                 advance(done, f"{progress.finished} of {counted(len(run.replicas), 'model')}")

@@ -7,74 +7,29 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.errors import ConfigError, MachineError, RunError
+from dlrun.workflows.request import Numbered, Out, Request
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from dlrun.backend import Backend
-    from dlrun.config import LoadedExperiment
     from dlrun.config.schema import Experiment
-    from dlrun.reporting.output import Output
     from dlrun.runs.checkpoints import Origin, StackCheckpoints
     from dlrun.runs.folder import RunFolder
     from dlrun.training.problem import Problem
+    from dlrun.workflows.watcher import Watcher
 
 
-@dataclass(frozen=True)
-class Request:
-    """The experiment as the command line names it."""
-
-    experiment: str | Path | None
-    overrides: Sequence[str] = ()
-    seed: int | None = None
-    data: str | None = None
-    target: str | None = None
-    trusted: bool = True  # whether the user named it, so that Python functions that it names may be run
-
-    @property
-    def bare(self) -> bool:
-        """Whether it names none."""
-        return self == Request(None, self.overrides) and not self.overrides
-
-    def words_beside_resume(self, experiment: Experiment) -> list[str]:
-        """What must be named again to go on with a run: nothing, unless the experiment names Python code."""
-        from dlrun.code_names import names_in
-
-        if next(names_in(experiment.document()), None) is None:
-            return []
-        words = [str(self.experiment)] if self.experiment is not None else []
-        words += [
-            word
-            for name, value in (("--data", self.data), ("--target", self.target))
-            if value
-            for word in (name, value)
-        ]
-        words += [word for each in self.overrides for word in ("--set", each)]
-        return words + ([] if self.seed is None else ["--seed", str(self.seed)])
-
-    def load(self) -> LoadedExperiment:
-        """The resolved experiment."""
-        from dlrun.config import load_experiment
-
-        return load_experiment(
-            self.experiment,
-            overrides=self.overrides,
-            seed=self.seed,
-            data=self.data,
-            target=self.target,
-            trusted=self.trusted,
-        )
-
-
-def request_to_resume(request: Request, out: Path | None) -> Request:
-    """The experiment of the run in `out`. One named beside --resume must be the same."""
-    if out is None:
+def request_to_resume(request: Request, where: Out) -> Request:
+    """The experiment of the run in the folder `where`. One named beside --resume must be the same."""
+    if where is None or isinstance(where, Numbered):
         raise RunError("--resume needs --out DIR, the folder of the run to go on with")
+    out = Path(where)
     from dlrun.runs.integrity import refuse_odd_files
 
     refuse_odd_files(out)
@@ -124,7 +79,7 @@ def refuse_run_of_another_command(folder: Path, command: str) -> None:
 
 
 @contextmanager
-def told_how_to_go_on(folder: RunFolder, output: Output, again: Sequence[str]) -> Iterator[None]:
+def told_how_to_go_on(folder: RunFolder, watcher: Watcher, again: Sequence[str]) -> Iterator[None]:
     """Where a signal or the machine breaks off the run in this block, say how to go on with it.
 
     `again` is the command and those of its options that config.toml lacks.
@@ -135,7 +90,7 @@ def told_how_to_go_on(folder: RunFolder, output: Output, again: Sequence[str]) -
         broken_off = not isinstance(error, Exception) or isinstance(error, (MachineError, OSError, MemoryError))
         if broken_off and folder.file("config.toml").is_file() and not folder.file("summary.json").is_file():
             command = shlex.join(["dlrun", *again, "--resume", "--out", str(folder.path)])
-            output.urge(f"go on with: {command}")
+            watcher.urge(f"go on with: {command}")
         raise
 
 
@@ -143,13 +98,13 @@ class Resumption:
     """A run's checkpoints: those that it left, where it is resumed, and those that it leaves."""
 
     def __init__(
-        self, folder: RunFolder, output: Output, content: str, *, command: str, origin: Origin, resumed: bool
+        self, folder: RunFolder, watcher: Watcher, content: str, *, command: str, origin: Origin, resumed: bool
     ) -> None:
         """`content` is that of config.toml."""
         from dlrun.runs.checkpoints import Checkpoints
 
         stored = folder.file("config.toml").read_text(encoding="utf-8") if resumed else content
-        self._folder, self._output, self._resumed, self._elsewhere = folder, output, resumed, False
+        self._folder, self._watcher, self._resumed, self._elsewhere = folder, watcher, resumed, False
         self._origin = replace(origin, run=fingerprint(command, stored))
         self._checkpoints = Checkpoints(folder.path, self._origin)
         if not resumed:
@@ -167,12 +122,10 @@ class Resumption:
         """For a run that has ended already: nothing is done, and its summary is the result."""
         from dlrun.runs.files import STACKS
 
-        assert self.finished is not None
         self.done()  # where it was killed just before it did so
         for path in self._folder.path.glob(STACKS):
             path.unlink(missing_ok=True)
-        self._output.note(f"{self._folder.path}: this run is finished; nothing is left to do")
-        self._output.result(self.finished, in_files=True)
+        self._watcher.note(f"{self._folder.path}: this run is finished; nothing is left to do")
 
     @property
     def finished(self) -> dict[str, Any] | None:
@@ -191,7 +144,7 @@ class Resumption:
                 f"{path}: is the summary of another run than config.toml tells of; remove it to go on with this run, "
                 "or start again with --overwrite"
             )
-        return {**found, "folder": str(self._folder.path)}
+        return dict(found)
 
     def checkpoint(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]] | None:
         """Where the run stood; None for one that begins, or had written no checkpoint."""
@@ -199,7 +152,7 @@ class Resumption:
             return None
         found = self._checkpoints.load()
         if found is None:
-            self._output.note("note: the run had not written a checkpoint yet; it begins again")
+            self._watcher.note("note: the run had not written a checkpoint yet; it begins again")
             return None
         tensors, values, damaged = found
         self._judge(values, damaged)
@@ -221,10 +174,10 @@ class Resumption:
                 f"{self._folder.path}: the data has changed since the run began; start again with --overwrite"
             )
         for sentence in damaged:
-            self._output.note(f"warning: {sentence}; the one before it is used")
+            self._watcher.note(f"warning: {sentence}; the one before it is used")
         told = another_machine(values["machine"], self._origin.machine)
         if told and not self._elsewhere:
-            self._output.note(told)
+            self._watcher.note(told)
             self._elsewhere = True
 
     @property

@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from dlrun.clustering.points import Points
     from dlrun.config.schema import DataConfig
     from dlrun.data.dataset import Dataset
-    from dlrun.reporting.output import Output
+    from dlrun.workflows.watcher import Watcher
 
 
-def remark_on_columns(output: Output, data: str | None, config: DataConfig, read: Dataset | Points) -> None:
+def remark_on_columns(watcher: Watcher, data: str | None, config: DataConfig, read: Dataset | Points) -> None:
     """Name what looks like an identifier or a date, unless the columns were chosen, or the table is packaged."""
     from dlrun.config.document import is_path
     from dlrun.data.suspects import column_notes
@@ -19,4 +19,4 @@ def remark_on_columns(output: Output, data: str | None, config: DataConfig, read
     if data is None or config.features is not None or not is_path(config.source):
         return
     for note in column_notes(read.name, read.encoding, read.features, read.rows):
-        output.note(f"note: {note}")
+        watcher.note(f"note: {note}")
