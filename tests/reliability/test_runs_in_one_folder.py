@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -27,6 +28,7 @@ FIRST = {
     "bootstrap": ("bootstrap", "iris", "--samples", "10", "--set", "training.epochs=20", "--jobs", "1", *SETTINGS),
     "tune": ("tune", "iris", "--trials", "6", "--set", "training.epochs=20", "--jobs", "1", *SETTINGS),
 }
+KEPT = dict.fromkeys(FIRST, "checkpoint*.safetensors") | {"tune": "journal.jsonl"}
 CHANGE = ("--set", "optimizer.learning_rate=0.00001")
 
 
@@ -45,10 +47,13 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in (".csv", ".toml")}
 
 
-def killed(line: tuple[str, ...], out: Path, *, after: float) -> None:
+def killed(line: tuple[str, ...], out: Path, *, after: float, when: Callable[[], bool] = lambda: True) -> None:
+    """Start it and kill it so many seconds after something holds."""
     process = subprocess.Popen(
         [sys.executable, FREQUENT, *line, "--out", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
+    while not when() and process.poll() is None:
+        time.sleep(0.001)
     time.sleep(after)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -68,16 +73,27 @@ def alone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_two_runs_killed_at_any_instant(alone: tuple[str, Path, Path, float], tmp_path: Path) -> None:
-    """Whatever goes on afterwards ends as one of the two left alone, and after the second has begun as the second."""
+    """Whatever goes on afterwards ends as one of the two left alone, and after the second has begun as the second.
+
+    Every other first run is killed when it has kept something, and the second just when it has its config.toml.
+    """
     command, a, b, seconds = alone
     draw = random.Random(command)
     for number in range(count(2, 40)):
         out = tmp_path / f"run{number}"
         overwrite = ("--overwrite",) if number % 4 != 3 else ()
-        killed(FIRST[command], out, after=draw.uniform(0.3, 1) * seconds)
+        config, aimed = out / "config.toml", number % 2 == 0
+        if aimed:
+            killed(FIRST[command], out, after=0, when=lambda: any(out.glob(KEPT[command])))  # noqa: B023
+        else:
+            killed(FIRST[command], out, after=draw.uniform(0.3, 1) * seconds)
         before = files_of(out) if out.exists() else {}
-        killed((*second(command), *overwrite), out, after=draw.uniform(0.2, 0.8) * seconds)
-        config = out / "config.toml"
+        if aimed:
+            begun = (b / "config.toml").read_bytes()
+            there = lambda: config.exists() and config.read_bytes() == begun  # noqa: B023, E731
+            killed((*second(command), *overwrite), out, after=draw.uniform(0, 0.01), when=there)
+        else:
+            killed((*second(command), *overwrite), out, after=draw.uniform(0.2, 0.8) * seconds)
         if not config.exists():
             assert run([command, "--resume", "--out", str(out), *SETTINGS]) == 2
             continue
