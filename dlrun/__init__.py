@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from dlrun.workflows.bootstrap import bootstrap
     from dlrun.workflows.crossval import crossval
     from dlrun.workflows.holdout import holdout
+    from dlrun.workflows.train import train
 
 __version__ = "0.1.0"
-__all__ = ["bootstrap", "crossval", "holdout"]
+__all__ = ["bootstrap", "crossval", "holdout", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -51,10 +51,10 @@ class Request:
 def diagnose_run(request: Request, backend: Backend, output: Output) -> None:
     """Carry the diagnosis out, print it and leave its files."""
     began = time.perf_counter()
-    from dlrun.cli.answering import read_like_training
     from dlrun.runs.folder import claim_run_folder
     from dlrun.runs.reopening import reopened
     from dlrun.runs.stored import open_run, train_summary
+    from dlrun.workflows.answering import read_like_training
 
     before = train_summary(request.run, check=request.check)
     if before.get("status") == "diverged":
@@ -139,7 +139,7 @@ class _Findings:
 
     def _errors(self) -> dict[str, Measured]:
         """By part, in the order of the chain; the run's own dev rows are train-dev where --data brings others."""
-        from dlrun.cli.answering import answers_for
+        from dlrun.workflows.answering import answers_for
 
         data, model = self.run.problem.dataset, self.stored.model
         names = {"train": "train", "dev": "dev", "test": "test"}

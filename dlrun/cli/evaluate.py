@@ -123,7 +123,7 @@ def _compare(figures: dict[str, Figures], summary: dict[str, Any], output: Outpu
 
 
 def _other_table(stored: StoredRun, data: str, backend: Backend, output: Output) -> None:
-    from dlrun.cli.answering import answers_for, read_like_training
+    from dlrun.workflows.answering import answers_for, read_like_training
 
     model = stored.model
     table = read_like_training(model, data)

@@ -93,7 +93,6 @@ def command(
     """
     began = time.perf_counter()
     from dlrun.backend import Backend
-    from dlrun.cli.train import _starting_model
     from dlrun.config import load_experiment
     from dlrun.data.dataset import load_dataset
     from dlrun.diagnosis.batch import checked_batch
@@ -103,6 +102,7 @@ def command(
     from dlrun.training.problem import Problem
     from dlrun.training.run import TrainRun
     from dlrun.training.threads import computing_threads, usable_cores
+    from dlrun.workflows.train import starting_model
 
     output = Output(quiet=quiet, json=json)
     check_epsilon(epsilon)
@@ -111,7 +111,7 @@ def command(
     dataset = load_dataset(chosen.data, task=chosen.task, folder=loaded.folder, seed=chosen.seed)
     problem = Problem(chosen, dataset)
     with computing_threads(1):
-        run = TrainRun(problem, Backend(), start=_starting_model(problem, output))
+        run = TrainRun(problem, Backend(), start=starting_model(problem, output))
         batch = checked_batch(run, after_epochs=after_epochs, rows=rows, fixed_dropout=dropout is Dropout.FIXED)
         with claim_run_folder(out=out, name=chosen.name, command="gradcheck", overwrite=overwrite) as folder:
             check, sweep = _check(

@@ -44,11 +44,11 @@ def command(
     The rows come out in their order, numbered from 0: row 0 is the first below the header.
     """
     from dlrun.backend import select_backend
-    from dlrun.cli.answering import answers_for, read_like_training, targets_shown
     from dlrun.records import counted
     from dlrun.reporting.output import Output
     from dlrun.runs.predictions import prediction_columns, prediction_rows
     from dlrun.runs.stored import open_model
+    from dlrun.workflows.answering import answers_for, read_like_training, targets_shown
 
     _refuse_existing(out, overwrite)
     if out is not None and out.is_file() and out.samefile(data):

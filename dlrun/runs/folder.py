@@ -45,6 +45,7 @@ RUN_FILES = (
     "centres.csv",
     "assignments.csv",
     "starts.csv",
+    "frame.csv",
     "elbow.csv",
     "report.html",
     *pictures.FILES,

@@ -11,6 +11,7 @@ from typing import Self
 from dlrun.records import EpochRecord, Figures, ReplicaResult
 from dlrun.runs.csv_files import Mark, check_mark
 from dlrun.runs.folder import RunFolder
+from dlrun.runs.unkept import Unkept
 
 METRICS = "metrics.csv"
 COLUMNS = ("replica", "epoch", "step", "split", "learning_rate", "cost", "error", "batch_cost")
@@ -24,10 +25,10 @@ class MetricsFile:
     batch_cost      the mean cost of the epoch's batches as training saw them; train rows alone have it
     """
 
-    def __init__(self, folder: RunFolder, *, keep: Mark | None = None) -> None:
+    def __init__(self, folder: RunFolder | Unkept, *, keep: Mark | None = None) -> None:
         """What the file of a resumed run had at its checkpoint, `keep`, stays; what came after it is cut off."""
         self._when: dict[tuple[int, int], tuple[int, float]] = {}  # (replica, epoch) → step, learning rate
-        if keep is not None:
+        if keep is not None and not isinstance(folder, Unkept):
             check_mark(folder.file(METRICS), keep)
             self._cut(folder.file(METRICS), keep[0])
         self._file = folder.csv(METRICS, COLUMNS, append=keep is not None)

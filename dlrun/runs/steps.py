@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from dlrun.errors import RunError
 from dlrun.runs.csv_files import Mark, check_mark
 from dlrun.runs.folder import RunFolder
+from dlrun.runs.unkept import Unkept
 
 if TYPE_CHECKING:
     from dlrun.nn.network import Architecture
@@ -41,16 +42,15 @@ class StepsFile:
     """
 
     def __init__(
-        self, folder: RunFolder, parameters: Sequence[str] = (), *, done: int = 0, keep: Mark | None = None
+        self, folder: RunFolder | Unkept, parameters: Sequence[str] = (), *, done: int = 0, keep: Mark | None = None
     ) -> None:
-        path = folder.file(STEPS)
-        if keep is not None:
-            check_mark(path, keep)
-            os.truncate(path, keep[0])
-        elif done:
+        if keep is not None and not isinstance(folder, Unkept):
+            check_mark(folder.file(STEPS), keep)
+            os.truncate(folder.file(STEPS), keep[0])
+        elif done and not isinstance(folder, Unkept):
             raise RunError(
-                f"{path}: the run's checkpoint tells of no such file, so that it is another run's; remove it and leave "
-                "--steps out, or start again with --overwrite"
+                f"{folder.file(STEPS)}: the run's checkpoint tells of no such file, so that it is another run's; remove it and "
+                "leave --steps out, or start again with --overwrite"
             )
         self._file = folder.csv(STEPS, [*COLUMNS, *parameters], append=keep is not None)
 

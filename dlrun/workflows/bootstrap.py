@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.errors import AnswerIsNoError
-from dlrun.workflows.request import Out, Overrides
+from dlrun.workflows.request import Data, Out, Overrides
 from dlrun.workflows.resampling import Finished, Prepared, carry_out, composed, prepare
 from dlrun.workflows.results import Result
 from dlrun.workflows.watcher import SILENT, Watcher
@@ -47,7 +47,7 @@ def prepared(
     samples: int = 200,
     stratify: bool | None = None,
     confidence: float = 0.95,
-    data: str | Path | None = None,
+    data: Data = None,
     target: str | None = None,
     set: Overrides = None,
     seed: int | None = None,

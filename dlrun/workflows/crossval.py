@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.errors import ConfigError
 from dlrun.workflows.folds import FoldsResult, finish_folds
-from dlrun.workflows.request import Out, Overrides
+from dlrun.workflows.request import Data, Out, Overrides
 from dlrun.workflows.resampling import Prepared, carry_out, composed, prepare
 from dlrun.workflows.watcher import SILENT, Watcher
 
@@ -27,7 +27,7 @@ def prepared(
     leave_one_out: bool = False,
     stratify: bool | None = None,
     confidence: float = 0.95,
-    data: str | Path | None = None,
+    data: Data = None,
     target: str | None = None,
     set: Overrides = None,
     seed: int | None = None,
@@ -40,7 +40,7 @@ def prepared(
 ) -> Prepared:
     """The request, ready to be planned or carried out.
 
-    experiment     a TOML file or the name of a packaged one; `data` (a table) with `target` runs the defaults instead
+    experiment     a TOML file or the name of a packaged one; or `data` (a table or pandas frame) and `target`
     folds, repeats  parts that are each tested once (10), and how often they are dealt afresh (once)
     leave_one_out  as many folds as rows, or groups
     stratify       keep the classes' shares in each part; left out, as the experiment says

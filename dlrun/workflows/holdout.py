@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.workflows.folds import FoldsResult, finish_folds
-from dlrun.workflows.request import Out, Overrides
+from dlrun.workflows.request import Data, Out, Overrides
 from dlrun.workflows.resampling import Prepared, carry_out, composed, prepare
 from dlrun.workflows.watcher import SILENT, Watcher
 
@@ -23,7 +23,7 @@ def prepared(
     test_size: float = 1 / 3,
     stratify: bool | None = None,
     confidence: float = 0.95,
-    data: str | Path | None = None,
+    data: Data = None,
     target: str | None = None,
     set: Overrides = None,
     seed: int | None = None,

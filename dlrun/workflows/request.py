@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from dlrun.config import LoadedExperiment
     from dlrun.config.schema import Experiment
 
@@ -20,10 +22,11 @@ class Numbered(Enum):
 
 
 Out = str | Path | Numbered | None  # None: nothing is written
+Data: TypeAlias = "str | Path | pd.DataFrame | None"
 Overrides = Mapping[str, Any] | Sequence[str] | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Request:
     """The experiment as its user names it."""
 
@@ -32,6 +35,7 @@ class Request:
     seed: int | None = None
     data: str | None = None
     target: str | None = None
+    frame: pd.DataFrame | None = None  # rows in memory, in place of `data`
     trusted: bool = True  # whether the user named it, so that Python functions that it names may be run
 
     @classmethod
@@ -39,19 +43,22 @@ class Request:
         cls,
         experiment: str | Path | None,
         *,
-        data: str | Path | None = None,
+        data: Data = None,
         target: str | None = None,
         set: Overrides = None,
         seed: int | None = None,
     ) -> Request:
         """From what a workflow is given: `set` as {key: value}, or as the texts KEY=VALUE of the command line."""
         overrides = [f"{key}={_toml(value)}" for key, value in set.items()] if isinstance(set, Mapping) else set or ()
-        return cls(experiment, tuple(overrides), seed, None if data is None else str(data), target)
+        if data is None or isinstance(data, str | Path):
+            return cls(experiment, tuple(overrides), seed, None if data is None else str(data), target)
+        return cls(experiment, tuple(overrides), seed, None, target, frame=data)
 
     @property
     def bare(self) -> bool:
         """Whether it names none."""
-        return self == Request(None, self.overrides) and not self.overrides
+        named = (self.experiment, self.seed, self.data, self.target, self.frame)
+        return all(each is None for each in named) and not self.overrides
 
     def words_beside_resume(self, experiment: Experiment) -> list[str]:
         """What must be named again to go on with a run: nothing, unless the experiment names Python code."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from dlrun.errors import AnswerIsNoError, ConfigError
-from dlrun.workflows.request import Numbered, Out, Overrides, Request
+from dlrun.workflows.request import Data, Numbered, Out, Overrides, Request
 from dlrun.workflows.results import Files, Result
 from dlrun.workflows.watcher import Watcher
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dlrun.resampling.run import ResamplingRun
     from dlrun.runs.checkpoints import StackCheckpoints
     from dlrun.runs.folder import RunFolder
+    from dlrun.workflows.opening import Opened
 
     Strata = npt.NDArray[np.int64] | None
 
@@ -54,6 +55,7 @@ class Prepared:
     """A request made ready to run. `arguments` are the options that `config.toml` does not hold."""
 
     command: str
+    opened: Opened
     run: ResamplingRun
     confidence: float
     scheme: dict[str, Any]
@@ -98,7 +100,7 @@ def prepare(
     *,
     options: dict[str, Any],
     arguments: list[str],
-    data: str | Path | None,
+    data: Data,
     target: str | None,
     set: Overrides,
     seed: int | None,
@@ -115,12 +117,11 @@ def prepare(
     """Load the experiment and its data, and divide the rows: `splitter(data, seed, strata)`."""
     began = time.perf_counter()
     from dlrun.backend import select_backend
-    from dlrun.data.dataset import load_dataset
     from dlrun.data.splits import strata_of
     from dlrun.resampling.intervals import check_confidence
     from dlrun.resampling.run import ResamplingRun
     from dlrun.training.problem import Problem
-    from dlrun.workflows.remarks import remark_on_columns
+    from dlrun.workflows.opening import opened
     from dlrun.workflows.resuming import request_to_resume
 
     check_confidence(confidence)
@@ -130,15 +131,13 @@ def prepare(
     if stratify is not None:  # into the experiment, so that config.toml holds it
         told = f"data.split.stratify={str(stratify).lower()}"
         meant = replace(meant, overrides=(*meant.overrides, told))
-    loaded = meant.load()
-    chosen = loaded.experiment
+    found = opened(meant, watch)
+    chosen, dataset = found.experiment, found.dataset
     if chosen.training.init_from is not None:
         raise ConfigError(
             f"training.init_from = {chosen.training.init_from!r}: that model may have been trained on rows that "
             f"are tested here; should be left out for `dlrun {command}`"
         )
-    dataset = load_dataset(chosen.data, task=chosen.task, folder=loaded.folder, seed=chosen.seed)
-    remark_on_columns(watch, meant.data, chosen.data, dataset)
     problem = Problem(chosen, dataset)
     stratified = chosen.data.split.stratify and options["kind"] != "leave_one_out"
     resamples = splitter(dataset, chosen.seed, strata_of(dataset) if stratified else None)
@@ -146,7 +145,7 @@ def prepare(
     scheme = {**options, "repeats": resamples.repeats, "stratify": stratified, "groups": chosen.data.group}
     named = asked.words_beside_resume(chosen)
     arguments = [*arguments, "--confidence", repr(confidence)]
-    return Prepared(command, run, confidence, scheme, arguments, watch, began, out, overwrite, resume, named)
+    return Prepared(command, found, run, confidence, scheme, arguments, watch, began, out, overwrite, resume, named)
 
 
 def carry_out(prepared: Prepared, finish: Callable[[Prepared], Finished], kind: type[Found]) -> Found:
@@ -182,7 +181,7 @@ def carry_out(prepared: Prepared, finish: Callable[[Prepared], Finished], kind: 
             resumption = Resumption(
                 folder,
                 prepared.watch,
-                f"# {_again(prepared)}\n{to_toml(experiment)}",
+                f"# {_again(prepared)}\n{to_toml(prepared.opened.kept_in(folder))}",
                 command=prepared.command,
                 origin=origin_of(run.problem, run.backend),
                 resumed=prepared.resume,

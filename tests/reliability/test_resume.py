@@ -15,9 +15,9 @@ import pytest
 from reliability.running import count
 
 import dlrun
-from dlrun.cli import resuming, train
 from dlrun.cli.app import run as dlrun_run
 from dlrun.runs.checkpoints import NEWEST, PREVIOUS, Checkpoints
+from dlrun.workflows import resuming, train
 
 CASE = [
     "breast_cancer",

@@ -216,7 +216,7 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-TRAIN_STOP = "dlrun.cli.train._note"
+TRAIN_STOP = "dlrun.workflows.train._note"
 
 
 def test_a_summary_of_another_run_does_not_end_this_one(

@@ -20,7 +20,7 @@ STARTS, ROUNDS = count(8, 32), count(3, 20)
 TOGETHER = """
 import contextlib, io, json, os, sys, time
 from dlrun.cli.app import run
-import dlrun.cli.train, dlrun.training.run, dlrun.config.checking, dlrun.config.keys, dlrun.data.csv_file
+import dlrun.workflows.train, dlrun.training.run, dlrun.config.checking, dlrun.config.keys, dlrun.data.csv_file
 import dlrun.runs.folder, filelock, safetensors.numpy
 
 def started(arguments):

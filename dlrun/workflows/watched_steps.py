@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Self
-
-import typer
+from typing import TYPE_CHECKING, Self
 
 from dlrun.errors import ConfigError
+from dlrun.runs.unkept import Unkept
 
 if TYPE_CHECKING:
     from dlrun.records import EpochRecord
@@ -17,23 +16,6 @@ if TYPE_CHECKING:
     from dlrun.runs.folder import RunFolder
     from dlrun.runs.steps import StepsFile
     from dlrun.training.run import TrainRun
-
-StepsOption = Annotated[
-    bool,
-    typer.Option(
-        "--steps",
-        help="Also write steps.csv: the cost of every batch, and the way of up to 8 parameters.",
-        show_default=False,
-    ),
-]
-TensorboardOption = Annotated[
-    bool,
-    typer.Option(
-        "--tensorboard",
-        help="Also write curves, histograms and the graph for TensorBoard (an extra).",
-        show_default=False,
-    ),
-]
 
 
 def refuse_other_files(folder: RunFolder, *, steps: bool, tensorboard: bool) -> None:
@@ -50,11 +32,11 @@ def refuse_other_files(folder: RunFolder, *, steps: bool, tensorboard: bool) -> 
             raise ConfigError(f"--resume: the run in {folder.path} began without {option}; leave it out")
 
 
-class Watch:
+class WatchedSteps:
     """Writes each epoch's record to the files that were asked for. Use it in a `with` block."""
 
     def __init__(
-        self, run: TrainRun, folder: RunFolder, *, steps: bool, tensorboard: bool, marks: Mapping[str, Mark]
+        self, run: TrainRun, folder: RunFolder | Unkept, *, steps: bool, tensorboard: bool, marks: Mapping[str, Mark]
     ) -> None:
         """`marks` are those of the checkpoint that the run goes on from."""
         self._run = run
@@ -74,6 +56,7 @@ class Watch:
             from dlrun.nn.network import NetworkGraph
             from dlrun.reporting.tensorboard import FOLDER, EventLog
 
+            assert not isinstance(folder, Unkept)  # refused before
             self._log = EventLog(folder.file(FOLDER), go_on_after=done or None)
             graph = NetworkGraph(stack.net, 1, stack.batch_rows(), training=True)
             assert graph.gradient is not None
