@@ -49,8 +49,8 @@ class StepsFile:
             os.truncate(folder.file(STEPS), keep[0])
         elif done and not isinstance(folder, Unkept):
             raise RunError(
-                f"{folder.file(STEPS)}: the run's checkpoint tells of no such file, so that it is another run's; remove it and "
-                "leave --steps out, or start again with --overwrite"
+                f"{folder.file(STEPS)}: the run's checkpoint tells of no such file, so that it is another run's; "
+                "remove it and leave --steps out, or start again with --overwrite"
             )
         self._file = folder.csv(STEPS, [*COLUMNS, *parameters], append=keep is not None)
 
