@@ -9,15 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from dlrun.cli.options import (
-    DebugOption,
     Device,
     DeviceOption,
-    JsonOption,
     NoVerifyOption,
     OverwriteOption,
-    QuietOption,
     RunArgument,
     RunCodeOption,
+    Showing,
 )
 from dlrun.errors import RunError
 
@@ -35,40 +33,31 @@ def command(
     run_code: RunCodeOption = False,
     no_verify: NoVerifyOption = False,
     device: DeviceOption = Device.AUTO,
-    quiet: QuietOption = False,
-    json: JsonOption = False,
-    debug: DebugOption = False,
+    *,
+    showing: Showing,
 ) -> None:
     """Answer for each row of a table with the columns of the training data; the target may be missing.
 
     The rows come out in their order, numbered from 0: row 0 is the first below the header.
     """
-    from dlrun.backend import select_backend
     from dlrun.records import counted
-    from dlrun.reporting.output import Output
-    from dlrun.runs.predictions import prediction_columns, prediction_rows
-    from dlrun.runs.stored import open_model
-    from dlrun.workflows.answering import answers_for, read_like_training, targets_shown
+    from dlrun.workflows.predict import PREDICTIONS, predict
 
     _refuse_existing(out, overwrite)
     if out is not None and out.is_file() and out.samefile(data):
         raise RunError(f"{out}: holds the table that is answered, which would be lost; give another --out")
-    model = open_model(run, run_code=run_code, check=not no_verify)
-    table = read_like_training(model, data)
-    classes = model.preprocessing.classes
-    answers = answers_for(model, table, select_backend(device.value))
-    columns = prediction_columns(classes)
-    rows = prediction_rows(answers, classes, rows=range(len(table)), targets=targets_shown(model, table))
-    output = Output(quiet=quiet, json=json)
+    found = predict(run, data=data, run_code=run_code, verify=not no_verify, device=device.value)
+    columns, rows = found.files[PREDICTIONS]
+    output, answered = showing.output, found.summary["rows"]
     if out is not None:
-        _write(out, columns, rows)
-        output.note(f"{counted(len(table), 'prediction')} in {out}")
-        if json:
-            output.result({"command": "predict", "rows": len(table), "out": str(out)})
-    elif json:
-        output.result({"command": "predict", "predictions": [dict(zip(columns, row, strict=True)) for row in rows]})
+        _write(out, columns, rows())
+        output.note(f"{counted(answered, 'prediction')} in {out}")
+        if showing.json:
+            output.result({"command": "predict", "rows": answered, "out": str(out)})
+    elif showing.json:
+        output.result(found.document)
     else:
-        output.csv(columns, rows)
+        output.csv(columns, rows())
 
 
 def _refuse_existing(out: Path | None, overwrite: bool) -> None:

@@ -75,8 +75,8 @@ def _target(out: Path | None, runs: Sequence[Path]) -> Path:
 
 def _verdicts(sources: Sequence[Source]) -> list[str]:
     """What `dlrun compare` says of the runs, or why it cannot compare them."""
-    from dlrun.cli.resampled_runs import read_runs
     from dlrun.resampling.comparison import compare_all
+    from dlrun.workflows.tested_runs import read_runs
 
     try:
         read = read_runs([source.path for source in sources], check=False)  # which opening them did
