@@ -287,9 +287,14 @@ def test_a_smoothed_table_holds_no_formula_and_keeps_its_numbers(dlrun: Dlrun, h
 
 
 def test_csv_files_have_one_writer() -> None:
-    """Every CSV file goes through `csv_line`: no module of the package uses another writer."""
+    """Every CSV file goes through `csv_line`: no module of the package uses another writer.
+
+    But for a frame that Python is given: it is the user's own rows, to be read again as they are.
+    """
     import dlrun as package
 
     for path in Path(package.__file__).parent.rglob("*.py"):
+        if path.match("workflows/opening.py"):
+            continue
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"csv\.(writer|DictWriter)|\.to_csv\(|savetxt", text), path
