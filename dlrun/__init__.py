@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from dlrun.workflows.bootstrap import bootstrap
     from dlrun.workflows.compare import compare
     from dlrun.workflows.crossval import crossval
+    from dlrun.workflows.diagnose import diagnose
     from dlrun.workflows.evaluate import evaluate
+    from dlrun.workflows.gradcheck import gradcheck
     from dlrun.workflows.holdout import holdout
     from dlrun.workflows.predict import predict
     from dlrun.workflows.train import train
 
 __version__ = "0.1.0"
-__all__ = ["bootstrap", "compare", "crossval", "evaluate", "holdout", "predict", "train"]
+__all__ = ["bootstrap", "compare", "crossval", "diagnose", "evaluate", "gradcheck", "holdout", "predict", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -118,6 +118,13 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as on
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", show_default=False)]
 
 
+def numbered(out: Path | None) -> Any:
+    """The folder of a run as a workflow takes it: without --out, the next free one."""
+    from dlrun.workflows.request import Numbered
+
+    return Numbered.NEXT if out is None else out
+
+
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """The options of whatever trains: on what, with which changes, where, and the folder of the run."""
@@ -134,12 +141,10 @@ class Training:
 
     def keywords(self) -> dict[str, Any]:
         """As a workflow takes them: without --out, the next free folder is meant."""
-        from dlrun.workflows.request import Numbered
-
         return {
             "data": self.data,
             "target": self.target,
-            "out": Numbered.NEXT if self.out is None else self.out,
+            "out": numbered(self.out),
             "overwrite": self.overwrite,
             "resume": self.resume,
             "set": self.set_,

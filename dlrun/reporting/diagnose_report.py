@@ -16,6 +16,7 @@ from dlrun.diagnosis.two_sample import TwoSample
 from dlrun.records import four_digits
 from dlrun.reporting.tables import Column, Table
 from dlrun.runs.folder import RunFolder
+from dlrun.runs.unkept import Unkept
 
 LAYER_COLUMNS = (
     "initialization",
@@ -140,7 +141,7 @@ def steps_json(steps: Sequence[Step]) -> list[dict[str, Any]]:
 # -- learning curve ------------------------------------------------------------------------------------
 
 
-def write_curve(folder: RunFolder, curve: LearningCurve) -> None:
+def write_curve(folder: RunFolder | Unkept, curve: LearningCurve) -> None:
     """`learning_curve.csv`: a row per model."""
     with folder.csv("learning_curve.csv", CURVE_COLUMNS) as file:
         file.write_rows((p.rows, p.repeat, p.train_error, p.dev_error, p.status) for p in curve.points)
@@ -211,7 +212,7 @@ def two_sample_json(found: TwoSample) -> dict[str, Any]:
 # -- layers --------------------------------------------------------------------------------------------
 
 
-def write_layers(folder: RunFolder, reports: Sequence[LayerReport]) -> None:
+def write_layers(folder: RunFolder | Unkept, reports: Sequence[LayerReport]) -> None:
     """`layers.csv`: a row per network and layer."""
     with folder.csv("layers.csv", LAYER_COLUMNS) as file:
         file.write_rows(

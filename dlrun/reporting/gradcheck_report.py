@@ -8,6 +8,7 @@ from dlrun.diagnosis.gradcheck import CLOSER, GradientCheck, ParameterCheck
 from dlrun.diagnosis.sweep import EpsilonSweep, SweepLine
 from dlrun.reporting.tables import Column, Table
 from dlrun.runs.folder import RunFolder
+from dlrun.runs.unkept import Unkept
 
 CHECK_COLUMNS = (
     "parameter",
@@ -26,7 +27,7 @@ CHECK_COLUMNS = (
 SWEEP_COLUMNS = ("epsilon", "one_sided", "two_sided", "components", "kinks")
 
 
-def write_check(folder: RunFolder, check: GradientCheck) -> None:
+def write_check(folder: RunFolder | Unkept, check: GradientCheck) -> None:
     """`gradcheck.csv`: a row per parameter."""
     with folder.csv("gradcheck.csv", CHECK_COLUMNS) as file:
         file.write_rows(
@@ -48,7 +49,7 @@ def write_check(folder: RunFolder, check: GradientCheck) -> None:
         )
 
 
-def write_sweep(folder: RunFolder, sweep: EpsilonSweep) -> None:
+def write_sweep(folder: RunFolder | Unkept, sweep: EpsilonSweep) -> None:
     """`epsilon_sweep.csv`: a row per ε."""
     with folder.csv("epsilon_sweep.csv", SWEEP_COLUMNS) as file:
         file.write_rows(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
 
 
 class MemoryTable:
@@ -12,6 +12,10 @@ class MemoryTable:
     def __init__(self, columns: Sequence[str]) -> None:
         self.columns = tuple(columns)
         self.rows: list[Sequence[Any]] = []
+
+    def write(self, *cells: Any) -> None:
+        """Keep this row."""
+        self.rows.append(cells)
 
     def write_rows(self, rows: Iterable[Sequence[Any]]) -> None:
         """Keep these rows."""
@@ -25,12 +29,27 @@ class MemoryTable:
     def close(self) -> None:
         pass
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
 
 class Unkept:
     """Takes tables as `RunFolder` does."""
 
+    path: None = None
+
     def __init__(self) -> None:
         self.tables: dict[str, MemoryTable] = {}
+
+    def write_text(self, name: str, text: str) -> None:
+        """Nothing is written."""
+
+    def write_summary(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The summary, as it is."""
+        return dict(data)
 
     def csv(self, name: str, columns: Sequence[str], *, append: bool = False) -> MemoryTable:
         """An empty table."""

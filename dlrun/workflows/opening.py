@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from dlrun.errors import DlrunError
+from dlrun.runs.unkept import Unkept
 from dlrun.workflows.remarks import remark_on_columns
 from dlrun.workflows.request import Request
 from dlrun.workflows.watcher import Watcher
@@ -32,9 +33,9 @@ class Opened:
     folder: Path
     text: str | None = None  # of a frame, as the CSV file that it was read as
 
-    def kept_in(self, folder: RunFolder) -> Experiment:
+    def kept_in(self, folder: RunFolder | Unkept) -> Experiment:
         """The experiment as its run keeps it: a frame is put beside it as frame.csv, so that it can be run again."""
-        if self.text is None:
+        if self.text is None or isinstance(folder, Unkept):
             return self.experiment
         folder.write_text(FRAME, self.text)
         data = self.experiment.data.model_copy(update={"source": str(folder.file(FRAME).resolve())})

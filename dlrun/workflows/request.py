@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from dlrun.runs.unkept import Unkept
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from dlrun.config import LoadedExperiment
     from dlrun.config.schema import Experiment
+    from dlrun.runs.folder import RunFolder
 
 
 class Numbered(Enum):
@@ -88,6 +92,21 @@ class Request:
             target=self.target,
             trusted=self.trusted,
         )
+
+
+@contextmanager
+def claimed(
+    out: Out, *, name: str, command: str, overwrite: bool = False, resume: bool = False
+) -> Iterator[RunFolder | Unkept]:
+    """The run's folder for the block; what is not to be kept stays in memory."""
+    from dlrun.runs.folder import claim_run_folder
+
+    if out is None:
+        yield Unkept()
+        return
+    place = None if isinstance(out, Numbered) else Path(out)
+    with claim_run_folder(out=place, name=name, command=command, overwrite=overwrite, resume=resume) as folder:
+        yield folder
 
 
 def _toml(value: Any) -> str:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from dlrun.errors import AnswerIsNoError, ConfigError
-from dlrun.workflows.request import Data, Numbered, Out, Overrides, Request
+from dlrun.runs.unkept import Unkept
+from dlrun.workflows.request import Data, Out, Overrides, Request, claimed
 from dlrun.workflows.results import Files, Result
 from dlrun.workflows.watcher import Watcher
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from dlrun.resampling.resamples import Resamples
     from dlrun.resampling.run import ResamplingRun
     from dlrun.runs.checkpoints import StackCheckpoints
-    from dlrun.runs.folder import RunFolder
     from dlrun.workflows.opening import Opened
 
     Strata = npt.NDArray[np.int64] | None
@@ -154,7 +154,6 @@ def carry_out(prepared: Prepared, finish: Callable[[Prepared], Finished], kind: 
     AnswerIsNoError, with the result in it, where there is no answer.
     """
     from dlrun.config import to_toml
-    from dlrun.runs.folder import claim_run_folder
     from dlrun.training.threads import computing_threads
     from dlrun.workflows.resuming import Resumption, origin_of, told_how_to_go_on
 
@@ -163,19 +162,18 @@ def carry_out(prepared: Prepared, finish: Callable[[Prepared], Finished], kind: 
     with computing_threads(1), run.backend.quiet(), ExitStack() as kept:
         if experiment.model.kind == "network":
             _ = run.training  # divides and checks all that can be wrong with the request
-        folder: RunFolder | None = None
-        stacks = None
         # Only now is the folder taken: a wrong key or a missing file must not cost an earlier run its files.
-        if prepared.out is not None:
-            folder = kept.enter_context(
-                claim_run_folder(
-                    out=None if isinstance(prepared.out, Numbered) else Path(prepared.out),
-                    name=experiment.name,
-                    command=prepared.command,
-                    overwrite=prepared.overwrite,
-                    resume=prepared.resume,
-                )
+        folder = kept.enter_context(
+            claimed(
+                prepared.out,
+                name=experiment.name,
+                command=prepared.command,
+                overwrite=prepared.overwrite,
+                resume=prepared.resume,
             )
+        )
+        stacks = None
+        if not isinstance(folder, Unkept):
             words = [prepared.command, *prepared.named, *prepared.arguments]
             kept.enter_context(told_how_to_go_on(folder, prepared.watch, words))
             resumption = Resumption(
@@ -193,13 +191,13 @@ def carry_out(prepared: Prepared, finish: Callable[[Prepared], Finished], kind: 
         _train(prepared, stacks)
         finished = finish(prepared)
         summary = _summary(prepared, finished)
-        if folder is not None and stacks is not None:
+        if stacks is not None:
             for name, (columns, rows) in finished.files.items():
                 with folder.csv(name, columns) as file:
                     file.write_rows(rows())
-            summary = folder.write_summary(summary)
+        summary, where = folder.write_summary(summary), folder.path
+        if stacks is not None:
             stacks.remove()
-        where = None if folder is None else folder.path
         result = kind(
             summary=summary, folder=where, files=finished.files, shown=lambda: finished.tables(summary, where)
         )

@@ -8,10 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlrun.runs.unkept import Unkept
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from dlrun.reporting.tables import Table
+    from dlrun.runs.folder import RunFolder
 
 Rows = Iterable[Sequence[Any]]
 Files = Mapping[str, tuple[Sequence[str], Callable[[], Rows]]]  # a CSV file's name → its columns and its rows
@@ -47,7 +50,8 @@ class Result:
 
         if name in self.files:
             columns, rows = self.files[name]
-            return pd.DataFrame.from_records([tuple(row) for row in rows()], columns=list(columns))
+            found = pd.DataFrame.from_records([tuple(row) for row in rows()], columns=list(columns))
+            return found.where(found.notna(), float("nan")).infer_objects()  # an empty field, as pandas reads one
         if self.folder is not None and (self.folder / name).is_file():  # of a run that had ended before
             return pd.read_csv(self.folder / name)
         raise KeyError(f"{name}: this result has {', '.join(self.files) or 'no tables'}")
@@ -61,6 +65,12 @@ class Result:
         from dlrun.reporting.report_html import html_table, tag
 
         return "".join(tag("pre", part) if isinstance(part, str) else html_table(part) for part in self.tables)
+
+
+def unkept_files(folder: RunFolder | Unkept) -> Files:
+    """The tables of a run that is not kept; those of one that is are read from its folder."""
+    tables = folder.tables if isinstance(folder, Unkept) else {}
+    return {name: (table.columns, table.rows.copy) for name, table in tables.items()}
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.errors import AnswerIsNoError, ConfigError, RunError
 from dlrun.runs.unkept import Unkept
-from dlrun.workflows.request import Data, Numbered, Out, Overrides, Request
-from dlrun.workflows.results import Result
+from dlrun.workflows.request import Data, Out, Overrides, Request, claimed
+from dlrun.workflows.results import Result, unkept_files
 from dlrun.workflows.resuming import Resumption, origin_of, request_to_resume, told_how_to_go_on
 from dlrun.workflows.watched_steps import WatchedSteps, refuse_other_files
 from dlrun.workflows.watcher import SILENT, Watcher
@@ -107,37 +107,22 @@ def train(
         run = TrainRun(problem, backend, start=start, threads=executor, record_steps=steps or tensorboard)
         if preflight:
             _check_gradient(run, watch)
-        folder: RunFolder | Unkept = Unkept()
-        resumption = None
         # Only now is the folder taken: a wrong key or a missing file must not cost an earlier run its files.
-        if out is not None:
+        name = found.experiment.name
+        folder = kept.enter_context(claimed(out, name=name, command="train", overwrite=overwrite, resume=resume))
+        resumption = None
+        if not isinstance(folder, Unkept):
             from dlrun.config import to_toml
-            from dlrun.runs.folder import claim_run_folder
 
-            folder = claimed = kept.enter_context(
-                claim_run_folder(
-                    out=None if isinstance(out, Numbered) else Path(out),
-                    name=found.experiment.name,
-                    command="train",
-                    overwrite=overwrite,
-                    resume=resume,
-                )
-            )
             words = ["train", *asked.words_beside_resume(found.experiment), *watched]
-            kept.enter_context(told_how_to_go_on(claimed, watch, words))
+            kept.enter_context(told_how_to_go_on(folder, watch, words))
             if resume:
-                refuse_other_files(claimed, steps=steps, tensorboard=tensorboard)
-            resumption = Resumption(
-                claimed,
-                watch,
-                to_toml(found.kept_in(claimed)),
-                command="train",
-                origin=origin_of(problem, backend, threads=threads),
-                resumed=resume,
-            )
+                refuse_other_files(folder, steps=steps, tensorboard=tensorboard)
+            config, origin = to_toml(found.kept_in(folder)), origin_of(problem, backend, threads=threads)
+            resumption = Resumption(folder, watch, config, command="train", origin=origin, resumed=resume)
             if resumption.finished is not None:
                 resumption.say_finished()
-                return TrainResult(summary=resumption.finished, folder=claimed.path)
+                return TrainResult(summary=resumption.finished, folder=folder.path)
         outcome = _train(run, folder, watch, resumption, steps=steps, tensorboard=tensorboard)
         seconds = time.perf_counter() - began
         summary = summary_of(run, outcome, device=backend.name, threads=threads, seconds=seconds)
@@ -294,16 +279,14 @@ def _result(
     """The summary, kept too where the run is; a divergence ends in the error that says so."""
     from dlrun.reporting.train_report import train_table
 
-    where = None
-    if resumption is not None and not isinstance(folder, Unkept):
-        summary, where = folder.write_summary(summary), folder.path
+    summary, where = folder.write_summary(summary), folder.path
+    if resumption is not None:
         resumption.done()
     diverged = summary["status"] == "diverged"
-    tables = folder.tables if isinstance(folder, Unkept) else {}
     result = TrainResult(
         summary=summary,
         folder=where,
-        files={name: (table.columns, table.rows.copy) for name, table in tables.items()},
+        files=unkept_files(folder),
         shown=lambda: [] if diverged else [train_table(summary, where)],
         trained=outcome.model,
     )

@@ -8,92 +8,172 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrun.errors import ConfigError, DataError
+from dlrun.workflows.opening import NAME
+from dlrun.workflows.request import Out, Overrides, Request, claimed
+from dlrun.workflows.results import Result, unkept_files
+from dlrun.workflows.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import pandas as pd
 
-    from dlrun.backend import Backend
+    from dlrun.backend import Backend, Device
     from dlrun.data.table import Table as DataTable
     from dlrun.diagnosis.curves import Finding
     from dlrun.diagnosis.gaps import Measured
     from dlrun.diagnosis.layers import LayerReport
     from dlrun.diagnosis.learning_curve import LearningCurve
     from dlrun.diagnosis.two_sample import TwoSample
-    from dlrun.reporting.output import Output
     from dlrun.reporting.tables import Table
     from dlrun.runs.folder import RunFolder
     from dlrun.runs.stored import StoredRun
+    from dlrun.runs.unkept import Unkept
     from dlrun.training.run import TrainRun
 
     FloatArray = npt.NDArray[np.float64]
 
 
+class DiagnoseResult(Result):
+    """What a model suffers from, and what to try next."""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What the command prints with --json: a diverged run has a curve alone, and leaves no folder."""
+        return dict(self.summary) if "name" not in self.summary else super().document
+
+    @property
+    def next_steps(self) -> list[Any]:
+        """What to try, the most promising first."""
+        return list(self.summary.get("next_steps") or ())
+
+
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """What is asked of `dlrun diagnose RUN`."""
+class Asked:
+    """What is asked about a run."""
 
     run: Path
-    human_error: float
-    human_error_given: bool
+    human_error: float | None
     tolerance: float | None
-    data: str | None
+    data: str | Path | pd.DataFrame | None
     two_sample: bool
     learning_curve: bool
     repeats: int
-    out: Path | None
-    overwrite: bool
-    run_code: bool
-    check: bool
     jobs: int | None
 
+    def __post_init__(self) -> None:
+        """ConfigError for numbers that no error can be."""
+        if self.human_error is not None and not 0 <= self.human_error < float("inf"):
+            raise ConfigError(f"--human-error {self.human_error}: should be an error ≥ 0, such as 0.15")
+        if self.tolerance is not None and not 0 < self.tolerance < float("inf"):
+            raise ConfigError(f"--tolerance {self.tolerance}: should be a number > 0, such as 0.02")
 
-def diagnose_run(request: Request, backend: Backend, output: Output) -> None:
-    """Carry the diagnosis out, print it and leave its files."""
+    @property
+    def second(self) -> str | None:
+        """What the other rows are called."""
+        return self.data if self.data is None or isinstance(self.data, str) else NAME
+
+
+def diagnose(
+    run: str | Path | None = None,
+    *,
+    initialization: str | Path | None = None,
+    human_error: float | None = None,
+    tolerance: float | None = None,
+    data: str | Path | pd.DataFrame | None = None,
+    two_sample: bool = False,
+    learning_curve: bool = False,
+    repeats: int = 5,
+    out: Out = None,
+    overwrite: bool = False,
+    set: Overrides = None,
+    seed: int | None = None,
+    run_code: bool = False,
+    verify: bool = True,
+    device: Device = "auto",
+    jobs: int | None = None,
+    watch: Watcher = SILENT,
+) -> DiagnoseResult:
+    """Say what a trained model suffers from (bias, variance, mismatch, its learning rate) and what to try next.
+
+    run             the folder of a run of `dlrun train`; or `initialization`, an experiment whose layers are looked at
+    human_error     what the error is compared with (0);  tolerance  what counts as a gap
+    data            rows of another origin to compare with;  two_sample  whether the parts differ in distribution
+    learning_curve  also train on growing parts of the training rows, `repeats` models each
+    """
+    from dlrun.backend import select_backend
+    from dlrun.training.threads import computing_threads
+
+    if (run is None) == (initialization is None):
+        raise ConfigError("diagnose: should be given either the folder of a run, or --initialization EXPERIMENT")
+    with computing_threads(1):
+        backend = select_backend(device)
+        if initialization is not None:
+            if data is not None or two_sample or learning_curve:
+                raise ConfigError("--data, --two-sample and --learning-curve go with a RUN, not with --initialization")
+            request = Request.of(initialization, set=set, seed=seed)
+            return _initializations(request, out, overwrite, backend)
+        if set or seed is not None:
+            raise ConfigError("--set and --seed go with --initialization; a run has its own experiment in its folder")
+        assert run is not None
+        asked = Asked(
+            run=Path(run),
+            human_error=human_error,
+            tolerance=tolerance,
+            data=str(data) if isinstance(data, Path) else data,
+            two_sample=two_sample,
+            learning_curve=learning_curve,
+            repeats=repeats,
+            jobs=jobs,
+        )
+        return _of_run(asked, out, overwrite, run_code, verify, backend, watch)
+
+
+def _of_run(
+    asked: Asked, out: Out, overwrite: bool, run_code: bool, verify: bool, backend: Backend, watch: Watcher
+) -> DiagnoseResult:
     began = time.perf_counter()
-    from dlrun.runs.folder import claim_run_folder
     from dlrun.runs.reopening import reopened
     from dlrun.runs.stored import open_run, train_summary
-    from dlrun.workflows.answering import read_like_training
+    from dlrun.workflows.model import table_of
 
-    before = train_summary(request.run, check=request.check)
+    before = train_summary(asked.run, check=verify)
     if before.get("status") == "diverged":
-        _say_diverged(request, before, output)
-        return
-    stored = open_run(request.run, run_code=request.run_code, check=False)  # which the summary was
+        return _diverged(asked, before)
+    stored = open_run(asked.run, run_code=run_code, check=False)  # which the summary was
     run, changed = reopened(stored, backend)
     if changed:
-        output.note(f"warning: {changed}")
-    table = None if request.data is None else read_like_training(stored.model, request.data)
+        watch.note(f"warning: {changed}")
+    table = None if asked.data is None else table_of(stored.model, asked.data)
     if table is not None and not len(table):
-        raise DataError(f"{request.data}: the table has no rows; nothing can be measured")
-    found = _Findings(request, stored, run, backend, table)
-    found.measure(output)
+        raise DataError(f"{asked.second}: the table has no rows; nothing can be measured")
+    found = _Findings(asked, stored, run, backend, table)
+    found.measure(watch)
     name = str(before.get("name") or "experiment")
-    with claim_run_folder(out=request.out, name=name, command="diagnose", overwrite=request.overwrite) as folder:
-        found.report(folder, output, began)
+    with claimed(out, name=name, command="diagnose", overwrite=overwrite) as folder:
+        return found.report(folder, began)
 
 
-def _say_diverged(request: Request, before: dict[str, Any], output: Output) -> None:
+def _diverged(asked: Asked, before: dict[str, Any]) -> DiagnoseResult:
     """Such a run has a curve and nothing else."""
     from dlrun.diagnosis.curves import findings, read_curve
     from dlrun.reporting.diagnose_report import findings_text
 
-    curve = read_curve(request.run / "metrics.csv")
+    curve = read_curve(asked.run / "metrics.csv")
     found = findings(curve, status="diverged", reason=str(before.get("reason") or ""))
     result = {
         "command": "diagnose",
-        "run": str(request.run),
+        "run": str(asked.run),
         "curve": [{"what": each.what, "sentence": each.sentence} for each in found],
     }
-    output.result(result, findings_text(found))
+    return DiagnoseResult(summary=result, shown=lambda: [findings_text(found)])
 
 
 @dataclass
 class _Findings:
     """What is found out about a run, piece by piece."""
 
-    request: Request
+    request: Asked
     stored: StoredRun
     run: TrainRun
     backend: Backend
@@ -105,18 +185,20 @@ class _Findings:
     samples: TwoSample | None = None
 
     @property
+    def human(self) -> float:
+        return self.request.human_error or 0.0
+
+    @property
     def task(self) -> str:
         return self.run.problem.dataset.task
 
-    def measure(self, output: Output) -> None:
+    def measure(self, watch: Watcher) -> None:
         """Everything that was asked for, before a folder is taken."""
         from dlrun.diagnosis.curves import findings, read_curve
 
         experiment = self.run.problem.experiment
-        if self.task == "classification" and self.request.human_error >= 1:
-            raise ConfigError(
-                f"--human-error {self.request.human_error}: should be a share below 1, such as 0.15 for 15 %"
-            )
+        if self.task == "classification" and self.human >= 1:
+            raise ConfigError(f"--human-error {self.human}: should be a share below 1, such as 0.15 for 15 %")
         self.errors = self._errors()
         if experiment.model.kind == "network":
             status = str(self.stored.summary.get("status") or "done")
@@ -126,7 +208,7 @@ class _Findings:
         if self.request.two_sample:
             self.samples = self._two_sample()
         if self.request.learning_curve:
-            self.learning = self._learning_curve(output)
+            self.learning = self._learning_curve(watch)
 
     def _constant_cost(self) -> float | None:
         """The training cost of the best constant answer, where the curve's costs have no penalty in them."""
@@ -198,7 +280,7 @@ class _Findings:
         names = prepared.feature_names
         return two_sample(train, other, names, self.backend, seed=seed, jobs=self.request.jobs)
 
-    def _learning_curve(self, output: Output) -> LearningCurve:
+    def _learning_curve(self, watch: Watcher) -> LearningCurve:
         from dlrun.config import load_experiment
         from dlrun.diagnosis.learning_curve import SIZES, learning_curve
         from dlrun.training.problem import Problem
@@ -207,7 +289,7 @@ class _Findings:
         experiment = load_experiment(self.stored.folder / "config.toml", trusted=self.stored.run_code).experiment
         problem = Problem(experiment, self.run.problem.dataset, run_code=self.stored.run_code)
         total = SIZES * self.request.repeats * experiment.training.epochs
-        with output.progress("learning curve", total) as advance:
+        with watch.progress("learning curve", total) as advance:
             return learning_curve(
                 problem,
                 self.backend,
@@ -219,19 +301,20 @@ class _Findings:
 
     # -- what is said --------------------------------------------------------------------------
 
-    def report(self, folder: RunFolder, output: Output, began: float) -> None:
-        """Files, tables and JSON."""
+    def report(self, folder: RunFolder | Unkept, began: float) -> DiagnoseResult:
+        """Files and tables."""
         from dlrun.config import load_experiment, to_toml
-        from dlrun.diagnosis.bias_variance import diagnose
+        from dlrun.diagnosis.bias_variance import diagnose as judged
         from dlrun.diagnosis.recipe import next_steps
         from dlrun.reporting import diagnose_report as shown
+        from dlrun.reporting.train_report import kept_in
         from dlrun.runs.summary import common_summary
 
         problem, errors = self.run.problem, self.errors or {}
         experiment = load_experiment(self.stored.folder / "config.toml").experiment
-        human = self.request.human_error
+        human = self.human
         scale = float(problem.dataset.target[self.run.split.train].std()) if self.task == "regression" else 1.0
-        diagnosis = diagnose(errors, human=human, task=self.task, tolerance=self.request.tolerance, scale=scale or 1.0)
+        diagnosis = judged(errors, human=human, task=self.task, tolerance=self.request.tolerance, scale=scale or 1.0)
         learned = [each.what for each in self.curve or ()]
         learned += [self.layers.verdict] if self.layers is not None else []
         stopped = self.stored.summary.get("status") == "stopped"
@@ -239,7 +322,7 @@ class _Findings:
         folder.write_text("config.toml", to_toml(experiment))
         parts: list[Table | str] = [
             shown.errors_table(
-                errors, human, self.task, title=str(self.stored.folder), assumed=not self.request.human_error_given
+                errors, human, self.task, title=str(self.stored.folder), assumed=self.request.human_error is None
             ),
             shown.gaps_table(diagnosis),
         ]
@@ -255,7 +338,7 @@ class _Findings:
                 split_hash=self.run.split.hash,
             ),
             "run": str(self.stored.folder),
-            "data": self.request.data,
+            "data": self.request.second,
             "task": self.task,
             **shown.diagnosis_json(diagnosis, errors, human),
             "next_steps": shown.steps_json(steps),
@@ -266,7 +349,7 @@ class _Findings:
         if steps:
             parts.append(shown.steps_table(steps))
         if self.samples is not None:
-            second = self.request.data or ("dev" if len(self.run.split.dev) else "test")
+            second = self.request.second or ("dev" if len(self.run.split.dev) else "test")
             parts.append(shown.two_sample_text(self.samples, "train", second))
             summary["two_sample"] = shown.two_sample_json(self.samples)
         if self.learning is not None:
@@ -277,6 +360,50 @@ class _Findings:
             shown.write_layers(folder, [self.layers])
             parts.append(shown.layers_table(self.layers, title="Layers of the trained model"))
             summary["layers"] = shown.layers_json([self.layers])[0]
-        parts.append(f"Files: {folder.path}")
+        parts += kept_in(folder.path)
         summary = folder.write_summary(summary)
-        output.result({**summary, "folder": str(folder.path)}, *parts, in_files=True)
+        return DiagnoseResult(summary=summary, folder=folder.path, files=unkept_files(folder), shown=lambda: parts)
+
+
+def _initializations(request: Request, out: Out, overwrite: bool, backend: Backend) -> DiagnoseResult:
+    began = time.perf_counter()
+    from dlrun.config import to_toml
+    from dlrun.diagnosis.layers import compared_initializations
+    from dlrun.reporting.diagnose_report import initializations_table, layers_json, layers_table, write_layers
+    from dlrun.reporting.train_report import kept_in
+    from dlrun.runs.summary import common_summary
+    from dlrun.training.problem import Problem
+    from dlrun.training.run import TrainRun
+    from dlrun.workflows.opening import opened
+
+    found = opened(request, SILENT)
+    chosen, dataset = found.experiment, found.dataset
+    problem = Problem(chosen, dataset)
+    split = TrainRun(problem, backend).split
+    reports = compared_initializations(problem, backend, split.train)
+    with claimed(out, name=chosen.name, command="diagnose", overwrite=overwrite) as folder:
+        folder.write_text("config.toml", to_toml(chosen))
+        write_layers(folder, reports)
+        net = problem.architecture([problem.replica(split.train)])
+        summary: dict[str, Any] = {
+            "name": chosen.name,
+            **common_summary(
+                command="diagnose",
+                seed=chosen.seed,
+                device=backend.name,
+                parameters=net.parameters,
+                seconds=time.perf_counter() - began,
+                data_hash=dataset.hash,
+                split_hash=split.hash,
+            ),
+            "initializations": layers_json(reports),
+        }
+        summary, where = folder.write_summary(summary), folder.path
+
+        def shown() -> list[Table | str]:
+            own = layers_table(reports[0], title=f"{chosen.name}: layers at the initial weights ({reports[0].name})")
+            others = initializations_table(reports)
+            others.footnotes += [*(each.sentence for each in reports[1:]), *kept_in(where)]
+            return [own, others]
+
+        return DiagnoseResult(summary=summary, folder=where, files=unkept_files(folder), shown=shown)
