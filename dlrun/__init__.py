@@ -21,9 +21,21 @@ if TYPE_CHECKING:
     from dlrun.workflows.holdout import holdout
     from dlrun.workflows.predict import predict
     from dlrun.workflows.train import train
+    from dlrun.workflows.tune import tune
 
 __version__ = "0.1.0"
-__all__ = ["bootstrap", "compare", "crossval", "diagnose", "evaluate", "gradcheck", "holdout", "predict", "train"]
+__all__ = [
+    "bootstrap",
+    "compare",
+    "crossval",
+    "diagnose",
+    "evaluate",
+    "gradcheck",
+    "holdout",
+    "predict",
+    "train",
+    "tune",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,19 +35,27 @@ class Opened:
     folder: Path
     text: str | None = None  # of a frame, as the CSV file that it was read as
 
-    def kept_in(self, folder: RunFolder | Unkept) -> Experiment:
-        """The experiment as its run keeps it: a frame is put beside it as frame.csv, so that it can be run again."""
+    def kept_in(self, folder: RunFolder | Unkept, variant: Experiment | None = None) -> Experiment:
+        """The experiment, or a variant of it, as its run keeps it: with a frame beside it, to be run again."""
         if self.text is None or isinstance(folder, Unkept):
-            return self.experiment
+            return variant or self.experiment
         folder.write_text(FRAME, self.text)
         data = self.experiment.data.model_copy(update={"source": str(folder.file(FRAME).resolve())})
-        return self.experiment.model_copy(update={"data": data})
+        return (variant or self.experiment).model_copy(update={"data": data})
 
 
 def opened(request: Request, watch: Watcher) -> Opened:
     """Load the experiment and read its data. ConfigError or DataError for what is wrong with them."""
+    with opening(request, watch) as found:
+        return found
+
+
+@contextmanager
+def opening(request: Request, watch: Watcher) -> Iterator[Opened]:
+    """The same for the block alone, in which the data can be read again, as variants of the experiment may have to."""
     if request.frame is None:
-        return _read(request, watch)
+        yield _read(request, watch)
+        return
     text = csv_of(request.frame)
     with TemporaryDirectory(prefix="dlrun-") as folder:  # read as the command would read the file
         path = Path(folder) / "frame.csv"
@@ -54,7 +64,7 @@ def opened(request: Request, watch: Watcher) -> Opened:
             found = _read(replace(request, data=str(path), frame=None), watch)
         except DlrunError as error:
             raise type(error)(str(error).replace(str(path), NAME)) from None
-    return replace(found, dataset=replace(found.dataset, name=NAME), text=text)
+        yield replace(found, dataset=replace(found.dataset, name=NAME), text=text)
 
 
 def csv_of(frame: pd.DataFrame) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlrun.errors import ConfigError, RunError
 from dlrun.runs.integrity import refuse_odd_files
+from dlrun.workflows.request import Numbered, Out
 from dlrun.workflows.resuming import another_machine, fingerprint, refuse_run_of_another_command
 
 if TYPE_CHECKING:
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     from dlrun.tuning.trials import Trial
 
 
-def stored_config(out: Path | None, overwrite: bool) -> Path:
-    if out is None:
+def stored_config(where: Out, overwrite: bool) -> Path:
+    if where is None or isinstance(where, Numbered):
         raise RunError("--resume needs --out DIR, the folder of the search to go on with")
+    out = Path(where)
     if overwrite:
         raise ConfigError("--resume and --overwrite contradict each other; should be one of the two")
     refuse_odd_files(out)
