@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from dlrun.workflows.evaluate import evaluate
     from dlrun.workflows.gradcheck import gradcheck
     from dlrun.workflows.holdout import holdout
+    from dlrun.workflows.kmeans import kmeans
+    from dlrun.workflows.minimize import minimize
     from dlrun.workflows.predict import predict
     from dlrun.workflows.train import train
     from dlrun.workflows.tune import tune
@@ -32,6 +34,8 @@ __all__ = [
     "evaluate",
     "gradcheck",
     "holdout",
+    "kmeans",
+    "minimize",
     "predict",
     "train",
     "tune",

@@ -14,6 +14,7 @@ from dlrun.clustering.points import Points
 from dlrun.records import counted
 from dlrun.runs.folder import RunFolder
 from dlrun.runs.summary import common_summary
+from dlrun.runs.unkept import Unkept
 
 if TYPE_CHECKING:
     from dlrun.reporting.tables import Table
@@ -79,7 +80,9 @@ def kmeans_summary(
     }
 
 
-def write_kmeans(folder: RunFolder, points: Points, choices: Sequence[Choice], summary: Mapping[str, Any]) -> None:
+def write_kmeans(
+    folder: RunFolder | Unkept, points: Points, choices: Sequence[Choice], summary: Mapping[str, Any]
+) -> None:
     """centres.csv, assignments.csv of the number of clusters chosen; starts.csv and elbow.csv of all."""
     best = chosen(choices).found
     labels = best.labels[best.best]
@@ -101,9 +104,10 @@ def write_kmeans(folder: RunFolder, points: Points, choices: Sequence[Choice], s
             file.write(row["clusters"], row["inertia"], row["silhouette"], row["rand_index"])
 
 
-def elbow_table(summary: Mapping[str, Any], folder: Path) -> Table:
+def elbow_table(summary: Mapping[str, Any], folder: Path | None) -> Table:
     """A row for each number of clusters."""
     from dlrun.reporting.tables import Table
+    from dlrun.reporting.train_report import kept_in
 
     columns = ["clusters", "inertia", "silhouette", "starts that found it"]
     if summary["target"] is not None:
@@ -123,5 +127,5 @@ def elbow_table(summary: Mapping[str, Any], folder: Path) -> Table:
         table.footnotes.append(f"Silhouettes are those of {summary['silhouette_rows']} rows, drawn at random.")
     if summary["target"] is not None:
         table.footnotes.append("Agreement is the adjusted Rand index: 1 for the same groups, 0 on average by chance.")
-    table.footnotes.append(f"{summary['seconds']:.2f} s. Files: {folder}")
+    table.footnotes.append(" ".join([f"{summary['seconds']:.2f} s.", *kept_in(folder)]))
     return table

@@ -53,7 +53,7 @@ class Request:
         seed: int | None = None,
     ) -> Request:
         """From what a workflow is given: `set` as {key: value}, or as the texts KEY=VALUE of the command line."""
-        overrides = [f"{key}={_toml(value)}" for key, value in set.items()] if isinstance(set, Mapping) else set or ()
+        overrides = texts_of(set)
         if data is None or isinstance(data, str | Path):
             return cls(experiment, tuple(overrides), seed, None if data is None else str(data), target)
         return cls(experiment, tuple(overrides), seed, None, target, frame=data)
@@ -107,6 +107,13 @@ def claimed(
     place = None if isinstance(out, Numbered) else Path(out)
     with claim_run_folder(out=place, name=name, command=command, overwrite=overwrite, resume=resume) as folder:
         yield folder
+
+
+def texts_of(overrides: Overrides) -> list[str]:
+    """Overrides as the command line has them, KEY=VALUE."""
+    if isinstance(overrides, Mapping):
+        return [f"{key}={_toml(value)}" for key, value in overrides.items()]
+    return list(overrides or ())
 
 
 def _toml(value: Any) -> str:
