@@ -104,7 +104,10 @@ def command(
         kinds = [name for name in fitting(sources[0]) if can_draw(sources, name)] or [choose(sources, None)]
     else:
         kinds = [choose(sources, kind)]
-    pictures = [draw(name, sources, options, target(out, sources, name, terminal), terminal) for name in kinds]
+    pictures = [
+        draw(name, sources, options, target(out, sources, name, terminal), terminal, follow=out is not None)
+        for name in kinds
+    ]
     output = Output(quiet=quiet, json=json)
     result: dict[str, Any] = {"command": "plot", "runs": [str(run) for run in runs], "plots": pictures}
     output.result(result, *(p["text"] for p in pictures if p["text"]), in_files=not terminal)
@@ -136,7 +139,7 @@ def can_draw(sources: Sequence[Source], kind: str) -> bool:
 
 def target(out: Path | None, sources: Sequence[Source], kind: str, terminal: bool) -> Path | None:
     """The file to write, if any."""
-    from dlrun.runs.files import refuse_other_kind
+    from dlrun.runs.files import refuse_link, refuse_other_kind
 
     if out is not None:
         if out.is_dir():
@@ -145,14 +148,19 @@ def target(out: Path | None, sources: Sequence[Source], kind: str, terminal: boo
         return out
     if terminal:
         return None
-    if len(sources) > 1:
-        return Path(f"plot-{kind}.png")
     path = sources[0].path
-    return path / f"plot-{kind}.png" if sources[0].is_folder else path.with_name(f"{path.stem}-{kind}.png")
+    if len(sources) > 1:
+        path = Path(f"plot-{kind}.png")
+    else:
+        path = path / f"plot-{kind}.png" if sources[0].is_folder else path.with_name(f"{path.stem}-{kind}.png")
+    refuse_link(path)
+    return path
 
 
-def draw(kind: str, sources: Sequence[Source], options: Options, out: Path | None, terminal: bool) -> dict[str, Any]:
-    """Draw to the file and as text, and say what was drawn."""
+def draw(
+    kind: str, sources: Sequence[Source], options: Options, out: Path | None, terminal: bool, *, follow: bool
+) -> dict[str, Any]:
+    """Draw to the file (through a link where it is to `follow` one) and as text, and say what was drawn."""
     from dlrun.reporting.plots.picture import drawn
     from dlrun.reporting.plots.style import format_of, to_bytes
     from dlrun.reporting.plots.terminal import as_text
@@ -161,6 +169,6 @@ def draw(kind: str, sources: Sequence[Source], options: Options, out: Path | Non
     format = format_of(out) if out is not None else ""
     with drawn(kind, sources, options) as figure:
         if out is not None:
-            write_whole(out, to_bytes(figure, format))
+            write_whole(out, to_bytes(figure, format), follow=follow)
         text = as_text(figure) if terminal else None
     return {"kind": kind, "out": None if out is None else str(out), "text": text}

@@ -53,7 +53,7 @@ def command(
     if alone := next((source for source in sources if not source.is_folder), None):
         raise RunError(f"{alone.path}: is a file; a report is about folders of runs, `dlrun plot` draws single files")
     verdicts = _verdicts(sources) if len(sources) > 1 else []
-    write_whole(path, report_page(sources, title=title, verdicts=verdicts))
+    write_whole(path, report_page(sources, title=title, verdicts=verdicts), follow=out is not None)
     output = Output(quiet=quiet, json=json)
     if json:
         output.result({"command": "report", "runs": [str(run) for run in runs], "verdicts": verdicts, "out": str(path)})
@@ -61,10 +61,12 @@ def command(
 
 
 def _target(out: Path | None, runs: Sequence[Path]) -> Path:
-    from dlrun.runs.files import refuse_other_kind
+    from dlrun.runs.files import refuse_link, refuse_other_kind
 
     if out is None:
-        return runs[0] / NAME if len(runs) == 1 else Path(NAME)
+        path = runs[0] / NAME if len(runs) == 1 else Path(NAME)
+        refuse_link(path)
+        return path
     if out.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"--out {out}: a report's name should end in .html")
     if out.is_dir():

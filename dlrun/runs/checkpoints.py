@@ -16,7 +16,8 @@ from typing import Any
 import numpy.typing as npt
 
 from dlrun.errors import RunError
-from dlrun.runs.files import STACKS, replacing
+from dlrun.runs.files import replacing
+from dlrun.runs.names import STACKS
 from dlrun.training.snapshot import Tensors, decode, encode
 
 NEWEST = "checkpoint.safetensors"

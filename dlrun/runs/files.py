@@ -12,7 +12,6 @@ from pathlib import Path
 from dlrun.errors import RunError
 
 TEMPORARY = ".*.dlrun-tmp"  # a pattern for the names of files that are being written
-STACKS = "checkpoint-*.safetensors"  # one for those of the checkpoints of stacks
 
 
 # What a file system without hard links answers to one.
@@ -56,6 +55,15 @@ def refuse_other_kind(path: Path, *begins: bytes, what: str) -> None:
         head = file.read(256).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if head and not head.startswith(begins):
         raise RunError(f"{path}: this file is no {what}, and would be lost; remove it, or give another --out")
+
+
+def refuse_link(path: Path) -> None:
+    """RunError where a file that the user did not name himself would be written through a link."""
+    if path.is_symlink():
+        raise RunError(
+            f"{path}: is a link, and nothing is written through one that was not named; remove it, or name a file "
+            "with --out"
+        )
 
 
 def write_whole(path: Path, content: str | bytes, *, follow: bool = True) -> None:

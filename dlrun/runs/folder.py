@@ -10,46 +10,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from dlrun.errors import RunError
-from dlrun.runs import pictures
 from dlrun.runs.csv_files import CsvFile
-from dlrun.runs.files import STACKS, TEMPORARY, sync, write_whole
-from dlrun.runs.integrity import FILES, LOCK, digests, refuse_odd_files
+from dlrun.runs.files import TEMPORARY, sync, write_whole
+from dlrun.runs.integrity import FILES, digests, refuse_odd_files
 from dlrun.runs.json_text import to_json
+from dlrun.runs.names import LOCK, RUN_FILES, STACKS
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
-
-# All that --overwrite may remove, in this order: without config.toml nothing is resumed, without a summary nothing is
-# a finished run, so that one that is killed here leaves no folder that passes for either.
-RUN_FILES = (
-    "config.toml",
-    "summary.json",
-    "metrics.csv",
-    "model.safetensors",
-    "checkpoint.safetensors",
-    "checkpoint.previous.safetensors",
-    "predictions.csv",
-    "folds.csv",
-    "replicates.csv",
-    "trials.csv",
-    "best.toml",
-    "journal.jsonl",
-    "rounds.csv",
-    "outer.csv",
-    "gradcheck.csv",
-    "epsilon_sweep.csv",
-    "learning_curve.csv",
-    "layers.csv",
-    "path.csv",
-    "steps.csv",
-    "centres.csv",
-    "assignments.csv",
-    "starts.csv",
-    "frame.csv",
-    "elbow.csv",
-    "report.html",
-    *pictures.FILES,
-)
 
 
 class RunFolder:

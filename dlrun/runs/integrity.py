@@ -11,17 +11,18 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from dlrun.errors import RunError
 from dlrun.runs import pictures
+from dlrun.runs.names import LOCK, TENSORBOARD, is_of_a_run
 
-LOCK = ".lock"
-TENSORBOARD = "tensorboard"
 FILES = "files"  # the key of summary.json
-_OWN_ENDINGS = (".csv", ".toml", ".json", ".jsonl", ".safetensors", ".html", ".png", ".svg")
-_SMALL, _LARGE = 1 << 26, 1 << 36  # bytes: of what is read as a text in one piece, and of tables and models
+# The most bytes of what is parsed in one piece, and of tables and models.
+_MOST = {".toml": 1 << 26, ".json": 1 << 26, ".jsonl": 1 << 30}
+_MOST_OTHERS = 1 << 36
 # Written into a run's folder later than its summary, or taken away with it.
 _LATER = ("report.html", "summary.json", *pictures.FILES)
 
@@ -29,36 +30,42 @@ _LATER = ("report.html", "summary.json", *pictures.FILES)
 def refuse_odd_files(folder: Path) -> None:
     """RunError for a file of a run, or its lock, that is a link, no plain file, or far larger than such files are.
 
-    The folder itself may be a link: the user named it.
+    The folder itself may be a link: the user named it. So may files in it that are no run's, which nothing reads or
+    writes.
     """
-    for path, facts in _entries(folder):
+    _refuse_odd(_entries(folder))
+
+
+def _refuse_odd(entries: Iterator[tuple[Path, os.stat_result]]) -> None:
+    for path, facts in entries:
         if stat.S_ISLNK(facts.st_mode):
             raise RunError(
                 f"{path}: is a link; should be a plain file of the run, since what is written to it, or read from it, "
                 "would be another's. Remove it, or name another folder"
             )
-        if path.name == TENSORBOARD and stat.S_ISDIR(facts.st_mode):
-            refuse_odd_files(path)
-        elif not stat.S_ISREG(facts.st_mode):
+        if path.name.lower() == TENSORBOARD and stat.S_ISDIR(facts.st_mode):
+            _refuse_odd(_entries(path, all_names=True))
+            continue
+        if not stat.S_ISREG(facts.st_mode):
             raise RunError(
                 f"{path}: is {_kind(facts.st_mode)}; should be a plain file of the run. Remove it, or name another "
                 "folder"
             )
-        most = _SMALL if path.suffix in (".toml", ".json") else _LARGE
+        most = _MOST.get(path.suffix.lower(), _MOST_OTHERS)
         if facts.st_size > most:
             raise RunError(f"{path}: is {facts.st_size} bytes long; a file of a run should have at most {most}")
 
 
-def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """What a run may have written here, in the order of the names."""
-    events = folder.name == TENSORBOARD
+def _entries(folder: Path, *, all_names: bool = False) -> Iterator[tuple[Path, os.stat_result]]:
+    """What a run may have written here, in the order of the names. OSError for a folder that may not be listed."""
     try:
         names = sorted(os.listdir(folder))
-    except OSError:
-        return  # no folder: whoever needs one says so
+    except (FileNotFoundError, NotADirectoryError):
+        return  # whoever needs a folder says so
     for name in names:
-        if events or name in (LOCK, TENSORBOARD) or name.endswith(_OWN_ENDINGS):
-            yield folder / name, os.lstat(folder / name)
+        if all_names or is_of_a_run(name):
+            with suppress(FileNotFoundError):  # another process may just have removed it
+                yield folder / name, os.lstat(folder / name)
 
 
 def _kind(mode: int) -> str:
@@ -83,7 +90,7 @@ def verify(folder: Path, summary: Mapping[str, Any]) -> None:
     files = summary.get(FILES)
     for name, digest in sorted(files.items()) if isinstance(files, dict) else ():
         path = folder / Path(str(name)).name
-        if path.is_file() and _digest(path) != digest:
+        if is_of_a_run(path.name) and path.is_file() and _digest(path) != digest:
             raise RunError(
                 f"{path}: has changed since the run wrote it: its SHA-256 is not the one in summary.json. Restore it, "
                 "or run the experiment again; --no-verify reads it as it is"

@@ -68,7 +68,7 @@ def refuse_run_of_another_command(folder: Path, command: str) -> None:
         first = file.readline(1000).split()
     if (folder / SUMMARY).is_file():
         begun = str(read_summary(folder).get("command"))
-    elif first[:2] == ["#", "dlrun"]:
+    elif first[:2] == ["#", "dlrun"] and len(first) > 2:
         begun = first[2]
     else:
         begun = "tune" if (folder / JOURNAL).is_file() else "train"
@@ -120,7 +120,7 @@ class Resumption:
 
     def say_finished(self) -> None:
         """For a run that has ended already: nothing is done, and its summary is the result."""
-        from dlrun.runs.files import STACKS
+        from dlrun.runs.names import STACKS
 
         self.done()  # where it was killed just before it did so
         for path in self._folder.path.glob(STACKS):

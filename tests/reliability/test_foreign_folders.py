@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -13,7 +14,8 @@ import pytest
 from reliability.running import Dlrun
 
 from dlrun.cli.app import run
-from dlrun.runs.folder import RUN_FILES
+from dlrun.errors import RunError
+from dlrun.runs.names import RUN_FILES
 
 SETTINGS = ("--set", "training.epochs=1", "--set", "model.hidden=[4]", "--device", "cpu", "--quiet")
 MADE = {
@@ -101,7 +103,6 @@ def test_nothing_is_written_through_a_link_further_down(hidden: str, runs: Path,
 
 
 def test_a_link_that_is_made_while_a_run_is_under_way_is_not_followed(here: Path) -> None:
-    from dlrun.errors import RunError
     from dlrun.runs.folder import claim_run_folder
 
     (here / "victim").write_text("own")
@@ -121,6 +122,61 @@ def test_a_folder_that_is_a_link_is_used_where_the_user_names_it(runs: Path, her
     assert dlrun("train", "iris", "--overwrite", "--out", "link", *SETTINGS).status == 0
     assert (here / "link").is_symlink()
     assert (here / "run" / "summary.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("plot run/metrics.csv --kind cost", "run/metrics-cost.png"),
+        ("plot run run2 --kind cost", "plot-cost.png"),
+        ("report run run2", "report.html"),
+    ],
+)
+def test_no_file_that_nobody_named_is_written_through_a_link(
+    line: str, name: str, runs: Path, here: Path, dlrun: Dlrun
+) -> None:
+    """Beside a CSV file, and in the current folder; under --out the link is the user's own choice."""
+    copied(runs, "train", here)
+    victim = here / "victim"
+    victim.write_text("")
+    (here / name).symlink_to(victim)
+    result = dlrun(*line.split())
+    assert result.status == 2
+    assert f"{name}: is a link" in result.stderr
+    assert victim.read_text() == ""
+    assert dlrun(*line.split(), "--out", name).status == 0
+    assert (here / name).is_symlink()
+    assert victim.stat().st_size > 1000
+
+
+def test_files_of_the_users_own_may_be_there_and_change(runs: Path, here: Path, dlrun: Dlrun) -> None:
+    """They are no run's: neither what they are nor what they hold matters, and --overwrite leaves them."""
+    folder = copied(runs, "train", here)
+    (here / "far.csv").write_text("far")
+    (folder / "data.csv").symlink_to(here / "far.csv")
+    (folder / "pictures.png").mkdir()
+    (folder / "notes.csv").write_text("one")
+    assert dlrun("train", "iris", "--overwrite", "--out", "run", *SETTINGS).status == 0
+    (folder / "notes.csv").write_text("two")
+    (here / "far.csv").write_text("farther")
+    for line in ("evaluate run", "plot run --kind cost", "report run"):
+        assert dlrun(*line.split()).status == 0, line
+    assert (folder / "data.csv").is_symlink()
+
+
+def test_a_name_in_upper_case_is_a_runs_too(runs: Path, here: Path, dlrun: Dlrun) -> None:
+    """On some file systems it is the same file."""
+    folder = copied(runs, "train", here)
+    (folder / "REPORT.html").symlink_to(here / "victim")
+    result = dlrun("report", "run")
+    assert result.status == 2
+    assert "run/REPORT.html: is a link" in result.stderr
+
+
+def test_a_folder_called_tensorboard_is_a_folder_like_any_other(here: Path, dlrun: Dlrun) -> None:
+    assert dlrun("train", "iris", "--out", "tensorboard", *SETTINGS).status == 0
+    (here / "tensorboard" / "more").mkdir()
+    assert dlrun("evaluate", "tensorboard").status == 0
 
 
 # -- pipes, devices and folders ------------------------------------------------------------------
@@ -172,6 +228,65 @@ def test_a_pipe_is_not_waited_for(runs: Path, here: Path) -> None:
         assert f"run/{name}: is a pipe" in done.stderr
         (folder / name).unlink()
         (folder / "kept").rename(folder / name)
+
+
+def test_a_table_that_the_memory_cannot_hold_is_refused(
+    runs: Path, here: Path, dlrun: Dlrun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied(runs, "train", here)
+    size = (here / "run" / "metrics.csv").stat().st_size
+    for memory, status in ((8 * size, 0), (8 * size - 1, 2)):
+        monkeypatch.setattr("dlrun.reporting.plots.source.memory_bytes", lambda memory=memory: memory)
+        result = dlrun("plot", "run", "--kind", "cost")
+        assert result.status == status
+    assert f"run/metrics.csv: is {size} bytes long, which is too much" in result.stderr
+
+
+def test_a_journal_is_refused_above_a_gigabyte(runs: Path, here: Path, dlrun: Dlrun) -> None:
+    """It is read in one piece."""
+    folder = copied(runs, "tune", here)
+    (folder / "summary.json").unlink()
+    with (folder / "journal.jsonl").open("r+b") as file:
+        file.truncate((1 << 30) + 1)
+    result = dlrun("tune", "--resume", "--out", "run")
+    assert result.status == 2
+    assert f"run/journal.jsonl: is {(1 << 30) + 1} bytes long" in result.stderr
+
+
+def test_a_file_that_another_process_removes_meanwhile_is_no_error(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder tells of a lock that is gone when it is looked at."""
+    from dlrun.runs.integrity import refuse_odd_files
+
+    monkeypatch.setattr("os.listdir", lambda path: [".lock", "metrics.csv"])
+    os.mkfifo(here / "metrics.csv")
+    with pytest.raises(RunError, match="is a pipe"):
+        refuse_odd_files(here)
+
+
+def test_a_folder_that_may_not_be_listed_is_not_taken_for_a_sound_one(
+    runs: Path, here: Path, dlrun: Dlrun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files could be opened all the same, and be pipes."""
+    copied(runs, "train", here)
+
+    def denied(path: Path) -> list[str]:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("os.listdir", denied)
+    result = dlrun("evaluate", "run")
+    assert result.status != 0
+    assert "dlrun: run: permission denied" in result.stderr
+
+
+def test_a_config_of_half_a_heading_is_no_crash(runs: Path, here: Path, dlrun: Dlrun) -> None:
+    """A run of a division says in its first line which command began it."""
+    folder = copied(runs, "train", here)
+    (folder / "summary.json").unlink()
+    config = folder / "config.toml"
+    config.write_text("# dlrun\n" + config.read_text())
+    result = dlrun("crossval", "--resume", "--out", "run", "--device", "cpu")
+    assert result.status == 2
+    assert "holds a run of `dlrun train`" in result.stderr
 
 
 def test_a_folder_of_other_files_is_not_moved_into(here: Path, dlrun: Dlrun) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from dlrun.errors import RunError
 from dlrun.runs.files import replacing, write_whole
-from dlrun.runs.folder import LOCK, RunFolder, claim_run_folder, folder_name
+from dlrun.runs.folder import RunFolder, claim_run_folder, folder_name
+from dlrun.runs.names import LOCK
 
 
 def claim(out: Path | None = None, **options: object) -> RunFolder:

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dlrun.data.values import memory_bytes, show_bytes
 from dlrun.errors import RunError
 from dlrun.records import counted
 from dlrun.reporting.plots.names import label
 from dlrun.runs.summary import read_summary
 
 FloatArray = npt.NDArray[np.float64]
+_UNFOLDED = 8  # bytes in memory of a byte of a table, about: most cells are short
 SHORT = 27  # characters of a name in a legend; of a long path the end tells runs apart
 
 # The tables that runs leave, and the columns by which a CSV file of any name is known to be one.
@@ -149,8 +151,16 @@ def open_source(path: Path, name: str | None = None, *, check: bool = True) -> S
 
 
 def read_columns(path: Path) -> Columns:
-    """All columns of a CSV file as texts, numbers that are not finite included, as a diverged run leaves them."""
+    """All columns of a CSV file as texts, numbers that are not finite included, as a diverged run leaves them.
+
+    RunError for one that is damaged, or that the memory cannot hold.
+    """
     try:
+        if (size := path.stat().st_size) > memory_bytes() // _UNFOLDED:
+            raise RunError(
+                f"{path}: is {show_bytes(size)} long, which is too much for the {show_bytes(memory_bytes())} of memory "
+                "that there are here"
+            )
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = [row for row in csv.reader(file, strict=True) if row]
     except FileNotFoundError:
