@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from dlrun.code_names import granted_as
 from dlrun.config.document import set_value
 from dlrun.config.keys import all_keys, value_text
-from dlrun.config.problems import MOST, Problem, problems_of, unknown_key
+from dlrun.config.problems import MOST, Problem, keys_not_to_vary, problem_at, problems_of, unknown_key
 from dlrun.config.schema import Experiment
 from dlrun.config.section import thawed
 from dlrun.errors import ConfigError
@@ -33,15 +33,25 @@ def validate(
 
 def _validated(document: dict[str, Any], where: str, blame: Callable[[Problem], str | None] | None) -> Experiment:
     try:
-        return Experiment.model_validate(document)
+        experiment = Experiment.model_validate(document)
     except ValidationError as error:
         problems = problems_of(error, document)
+    else:
+        # Only a sound experiment can be asked whether the space's values fit it.
+        if not (problems := _space_problems(experiment, document)):
+            return experiment
     lines = [(blame(problem) if blame else None, str(problem)) for problem in problems]
     if len(lines) == 1:
         overridden, line = lines[0]
         raise ConfigError(overridden or f"{where}: {line}")
     heading = f"{where}: {len(lines)} problems{' and perhaps more' if len(lines) >= MOST else ''}"
     raise ConfigError("\n  ".join([heading, *(overridden or line for overridden, line in lines)]))
+
+
+def _space_problems(experiment: Experiment, document: dict[str, Any]) -> list[Problem]:
+    space = experiment.tune.space
+    found: list[tuple[Sequence[str], str]] = [(("tune", "space", key), text) for key, text in keys_not_to_vary(space)]
+    return [problem_at(tuple(path), text, document) for path, text in found or space_problems(experiment)]
 
 
 def fits(document: dict[str, Any], path: tuple[str, ...], value: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from dlrun.config.document import MISSING, find
 from dlrun.config.keys import all_keys, key_text, value_text
-from dlrun.config.tune_section import keys_not_to_vary
 
 _SPACE = ("tune", "space")
+_FIXED = ("name", "tune")  # what a search cannot vary
 _SHOWN = 80  # characters of a value that a message shows
 _NEAR = 0.6  # of 1: names that resemble each other less are no misspelling
 # What others call a key.
@@ -81,6 +81,19 @@ def unknown_key(path: tuple[str, ...]) -> str:
     return f"unknown key; {f'[{key_text(table)}]' if table else 'an experiment'} has {', '.join(names)}"
 
 
+def keys_not_to_vary(keys: Iterable[str]) -> list[tuple[str, str]]:
+    """Those of a space's keys that no search can vary, each with what is wrong with it."""
+    paths = {key: tuple(key.split(".")) for key in keys}
+    fixed = [
+        (key, "cannot be varied; should be another key of the experiment")
+        for key, path in paths.items()
+        if path[0] in _FIXED
+    ]
+    return fixed + [
+        (key, unknown_key(path)) for key, path in paths.items() if path[0] not in _FIXED and path not in all_keys()
+    ]
+
+
 def problems_of(error: ValidationError, document: dict[str, Any]) -> list[Problem]:
     """What is wrong with the document, in its order, each key's trouble once, and about `MOST` of all."""
     found: dict[tuple[Path, str], Problem] = {}
@@ -92,7 +105,7 @@ def problems_of(error: ValidationError, document: dict[str, Any]) -> list[Proble
     space = find(document, _SPACE)
     if isinstance(space, dict):  # told beside wrong ranges, which end the check of the space
         for key, text in keys_not_to_vary(space)[: MOST - len(found)]:
-            problem = _problem((*_SPACE, key), text, document)
+            problem = problem_at((*_SPACE, key), text, document)
             found.setdefault((problem.path, text), problem)
     return list(found.values())
 
@@ -101,9 +114,9 @@ def _sentences(kind: str, loc: Path, context: dict[str, Any], document: dict[str
     if kind == "fault":
         base = _known_part(loc)
         for below, text in context["problems"]:
-            yield _problem((*base, *below), text, document)
+            yield problem_at((*base, *below), text, document)
     elif kind == "extra_forbidden":
-        yield _problem(loc, unknown_key(tuple(str(part) for part in loc)), document)
+        yield problem_at(loc, unknown_key(tuple(str(part) for part in loc)), document)
     elif kind == "missing" and _known_part(loc) == loc:
         for key in _required(loc):
             doc = all_keys()[key]
@@ -111,12 +124,12 @@ def _sentences(kind: str, loc: Path, context: dict[str, Any], document: dict[str
     else:
         path = _known_part(loc)
         if path[:2] == _SPACE and len(path) > 2:
-            yield _problem(path, "should be a range whose bounds are finite numbers", document)
+            yield problem_at(path, "should be a range whose bounds are finite numbers", document)
         else:
             key = tuple(str(part) for part in path)
             allowed = all_keys()[key].allowed if key in all_keys() else "a table"
             finite = "finite: " if kind == "finite_number" else ""
-            yield _problem(path, f"should be {finite}{allowed}{_meant(key, document)}", document)
+            yield problem_at(path, f"should be {finite}{allowed}{_meant(key, document)}", document)
 
 
 def _meant(key: tuple[str, ...], document: dict[str, Any]) -> str:
@@ -142,7 +155,8 @@ def _required(path: Path) -> list[tuple[str, ...]]:
     return at or [tuple(str(part) for part in path)]
 
 
-def _problem(path: Path, text: str, document: dict[str, Any]) -> Problem:
+def problem_at(path: Path, text: str, document: dict[str, Any]) -> Problem:
+    """One thing wrong at a key of the document, with its value there."""
     value = find(document, path)
     # A table's trouble is told by its keys; what is left out has no value to quote.
     shown = "" if value is MISSING or (isinstance(value, dict) and text[:6] != "should") else value_text(value, _SHOWN)

@@ -74,13 +74,7 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _tables_fit_together(self) -> Experiment:
-        problems = [*self._task_problems(), *self._stopping_problems()]
-        if not problems and self.tune.space:
-            # Only a sound experiment can be asked whether the space's values fit it.
-            from dlrun.config.checking import space_problems
-
-            problems = space_problems(self)
-        if problems:
+        if problems := [*self._task_problems(), *self._stopping_problems()]:
             raise fault(*problems)
         return self
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -12,7 +11,6 @@ from dlrun.config.section import Allowed, Section, Text, fault, frozen, thawed
 
 RangeKind = Literal["uniform", "log_uniform", "one_minus_log", "int_uniform", "int_log_uniform", "choice"]
 _KINDS: tuple[str, ...] = RangeKind.__args__  # type: ignore[attr-defined]
-_FIXED = ("name", "tune")  # what a search cannot vary
 _MOST_CHOICES = 1000  # each is tried against the schema
 _INTEGER_KINDS = ("int_uniform", "int_log_uniform")
 
@@ -122,27 +120,3 @@ class TuneConfig(Section):
             "or {choice = [value, …]}"
         ),
     ] = Field(default={}, description="the keys to vary, each with its range")
-
-    @model_validator(mode="after")
-    def _keys_can_be_varied(self) -> TuneConfig:
-        if not self.space:
-            return self
-        if problems := keys_not_to_vary(self.space):
-            raise fault(*((("space", key), text) for key, text in problems))
-        return self
-
-
-def keys_not_to_vary(keys: Iterable[str]) -> list[tuple[str, str]]:
-    """Those of a space's keys that no search can vary, each with what is wrong with it."""
-    from dlrun.config.keys import all_keys
-    from dlrun.config.problems import unknown_key
-
-    paths = {key: tuple(key.split(".")) for key in keys}
-    fixed = [
-        (key, "cannot be varied; should be another key of the experiment")
-        for key, path in paths.items()
-        if path[0] in _FIXED
-    ]
-    return fixed + [
-        (key, unknown_key(path)) for key, path in paths.items() if path[0] not in _FIXED and path not in all_keys()
-    ]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.data.csv_file import ColumnReader, read_header
+from dlrun.data.csv_columns import ColumnReader, read_header
 from dlrun.data.table import Column, Table
 from dlrun.data.values import MAX_MAGNITUDE, MISSING
 
