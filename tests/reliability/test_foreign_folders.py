@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -289,6 +290,27 @@ def test_a_config_of_half_a_heading_is_no_crash(runs: Path, here: Path, dlrun: D
     assert "holds a run of `dlrun train`" in result.stderr
 
 
+@pytest.mark.parametrize("kind", ["link", *ODD])
+def test_runs_are_listed_and_removed_beside_odd_files(kind: str, runs: Path, here: Path, dlrun: Dlrun) -> None:
+    """What cannot be read is a row that says so, what it leads to stays, and the other runs are told."""
+    for name in ("summary.json", "config.toml", ".lock"):
+        folder = copied(runs, "train", here)
+        (here / "victim").write_text("the user's own")
+        (folder / name).unlink(missing_ok=True)
+        if kind == "link":
+            (folder / name).symlink_to(here / "victim")
+        else:
+            ODD[kind](folder / name)
+        result = dlrun("runs", ".", "--json")
+        assert result.status == 0, (name, result)
+        told = {run["folder"]: run["status"] for run in json.loads(result.stdout)["runs"]}
+        assert told["run2"] == "finished"
+        if name != ".lock" and kind != "folder":
+            assert told["run"] == "damaged", name
+        dlrun("runs", "rm", "run", "--yes")
+        assert (here / "victim").read_text() == "the user's own"
+
+
 def test_a_folder_of_other_files_is_not_moved_into(here: Path, dlrun: Dlrun) -> None:
     (here / "mine").mkdir()
     for name in ("thesis.tex", "config.toml"):
@@ -327,8 +349,6 @@ def test_a_flipped_bit_is_noticed(command: str, line: str, runs: Path, here: Pat
 
 
 def test_a_run_of_before_is_read_as_it_is(runs: Path, here: Path, dlrun: Dlrun) -> None:
-    import json
-
     folder = copied(runs, "train", here)
     summary = json.loads((folder / "summary.json").read_text())
     assert set(summary.pop("files")) == {"config.toml", "metrics.csv", "model.safetensors", "steps.csv"}
