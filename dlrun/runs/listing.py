@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrun.errors import RunError
-from dlrun.runs.integrity import LOCK
+from dlrun.runs.names import LOCK
 from dlrun.runs.summary import SUMMARY
 
 CONFIG = "config.toml"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from dlrun.errors import RunError
-from dlrun.runs.files import STACKS, TEMPORARY
-from dlrun.runs.folder import RUN_FILES
-from dlrun.runs.integrity import LOCK, TENSORBOARD
+from dlrun.runs.files import TEMPORARY
 from dlrun.runs.listing import CONFIG, RUNNING, list_runs
+from dlrun.runs.names import LOCK, RUN_FILES, STACKS, TENSORBOARD
 from dlrun.runs.summary import SUMMARY
 
 
