@@ -34,6 +34,7 @@ LAYERS = [
     "runs",
     "reporting",
     "workflows",
+    "sklearn",
     "cli",
     "__main__",
 ]

@@ -83,6 +83,11 @@ def _from_memory(data: DataConfig, task: Task | None, folder: Path, seed: int) -
         noise=data.noise,
         seed=seed if data.seed is None else data.seed,
     )
+    return dataset_of(table, data, task=task)
+
+
+def dataset_of(table: Table, data: DataConfig, *, task: Task | None) -> Dataset:
+    """The data set of a table in memory; `data` says all but where it came from. Raises DataError or ConfigError."""
     target_name = _target_name(table, data.target)
     names = _feature_columns(table, data, target_name)
     gaps = Gaps(_used(names, target_name, data))
