@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dlrun.workflows.crossval import crossval
     from dlrun.workflows.diagnose import diagnose
     from dlrun.workflows.evaluate import evaluate
+    from dlrun.workflows.export import export
     from dlrun.workflows.gradcheck import gradcheck
     from dlrun.workflows.holdout import holdout
     from dlrun.workflows.kmeans import kmeans
@@ -32,6 +33,7 @@ __all__ = [
     "crossval",
     "diagnose",
     "evaluate",
+    "export",
     "gradcheck",
     "holdout",
     "kmeans",

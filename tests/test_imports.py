@@ -32,6 +32,7 @@ LAYERS = [
     "tuning",
     "diagnosis",
     "runs",
+    "formats",
     "reporting",
     "workflows",
     "sklearn",

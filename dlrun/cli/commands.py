@@ -27,6 +27,7 @@ COMMANDS = {
     "minimize": "Follow an optimizer down a cost written on the command line.",
     "plot": "Draw runs: curves, regions, confusion, folds, estimates, trials, checks, paths.",
     "report": "One self-contained HTML page about one run, or about several beside each other.",
+    "export": "Write a trained model as ONNX, for other programs to ask.",
     "runs": "The runs below a folder as a table, sorted and filtered; remove some of them.",
     "smooth": "Exponentially weighted averages of a column of a table.",
     "list": "The experiments, data sets and generators there are.",

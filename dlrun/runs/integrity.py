@@ -24,7 +24,7 @@ FILES = "files"  # the key of summary.json
 _MOST = {".toml": 1 << 26, ".json": 1 << 26, ".jsonl": 1 << 30}
 _MOST_OTHERS = 1 << 36
 # Written into a run's folder later than its summary, or taken away with it.
-_LATER = ("report.html", "summary.json", *pictures.FILES)
+_LATER = ("report.html", "model.onnx", "summary.json", *pictures.FILES)
 
 
 def refuse_odd_files(folder: Path) -> None:

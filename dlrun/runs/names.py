@@ -39,6 +39,7 @@ RUN_FILES = (
     "frame.csv",
     "elbow.csv",
     "report.html",
+    "model.onnx",
     *pictures.FILES,
 )
 

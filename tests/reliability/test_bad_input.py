@@ -47,7 +47,8 @@ def test_it_is_refused_and_nothing_is_written(case: Bad, dlrun: Dlrun, here: Pat
     assert tree(here) == before
 
 
-OTHERS = {"evaluate", "predict", "compare", "diagnose", "minimize", "plot", "report", "smooth", "list", "info", "runs"}
+READERS = {"evaluate", "predict", "compare", "diagnose", "export", "plot", "report", "runs"}
+OTHERS = {*READERS, "minimize", "smooth", "list", "info"}
 TAKE_AN_EXPERIMENT = [name for name in COMMANDS if name not in OTHERS]
 NEEDED = {"holdout": ("--repeats", "2"), "crossval": ("--folds", "3"), "bootstrap": ("--samples", "2")}
 

@@ -32,6 +32,7 @@ READERS = {
         "diagnose RUN --out d",
         "plot RUN --kind cost",
         "report RUN",
+        "export RUN --overwrite",
         "train iris --set training.init_from=RUN --set training.epochs=1 --set model.hidden=[4] --out d",
     ),
     "crossval": ("compare RUN RUN2", "plot RUN", "report RUN"),
