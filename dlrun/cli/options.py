@@ -40,7 +40,7 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         metavar="FILE",
-        help="In place of EXPERIMENT: run the defaults on this table (.csv, .parquet, .npz, .npy).",
+        help="In place of EXPERIMENT: run the defaults on this table (.csv, .tsv, .parquet, .npz, .npy).",
         show_default=False,
     ),
 ]

@@ -23,7 +23,7 @@ from dlrun.errors import RunError
 def command(
     run: RunArgument,
     data: Annotated[
-        str, typer.Option("--data", metavar="FILE", help="The table to answer for (.csv, .parquet, .npz, .npy).")
+        str, typer.Option("--data", metavar="FILE", help="The table to answer for (.csv, .tsv, .parquet, .npz, .npy).")
     ],
     out: Annotated[
         Path | None,

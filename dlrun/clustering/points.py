@@ -45,6 +45,7 @@ class Points:
     rows: IntArray
     encoding: tuple[ColumnEncoding, ...]
     hash: str
+    notes: tuple[str, ...] = ()
 
     @property
     def features(self) -> FloatArray:
@@ -63,6 +64,8 @@ def load_points(data: DataConfig, *, folder: Path, seed: int) -> Points:
         rows=data.rows,
         noise=data.noise,
         seed=seed if data.seed is None else data.seed,
+        delimiter=data.delimiter,
+        decimal=data.decimal,
     )
     target = table.default_target if data.target is None else data.target
     if target is not None:
@@ -96,6 +99,7 @@ def load_points(data: DataConfig, *, folder: Path, seed: int) -> Points:
         rows=rows,
         encoding=encoding,
         hash=table.hash,
+        notes=table.notes,
     )
 
 

@@ -66,8 +66,8 @@ class DataConfig(Section):
     """The table and what is done to it before training."""
 
     source: Text = Field(
-        description="a packaged set, a generator, or a path: .csv, .parquet, .npz or .npy, "
-        "relative to the experiment file (a name with an ending or a slash is a path)"
+        description="a packaged set, a generator, or a path: .csv, .tsv (these also as .gz, .bz2, .zip), .parquet, "
+        ".npz or .npy, relative to the experiment file (a name with an ending or a slash is a path)"
     )
     target: Text | None = Field(
         default=None, description="the column to predict; packaged sets and generators know theirs"
@@ -100,6 +100,14 @@ class DataConfig(Section):
     seed: Seed | None = Field(
         default=None, description="generators: the seed of the draw; left out: the experiment's seed"
     )
+    delimiter: Annotated[
+        Literal["auto", ",", ";", "\t", "|"], Allowed('one of "auto", ",", ";", "\\t" (a tab), or a vertical bar')
+    ] = Field(
+        default="auto", description="of a table in text: what stands between its fields; auto: found out, and told"
+    )
+    decimal: Literal["auto", ".", ","] = Field(
+        default="auto", description="of a table in text: the decimal mark; auto: found out, and told"
+    )
     stream: bool | None = Field(
         default=None,
         description=".npy and .parquet: leave the rows in the file and read each batch when it is needed; "
@@ -107,6 +115,11 @@ class DataConfig(Section):
     )
     augment: AugmentConfig | None = Field(default=None, description="data augmentation of training rows")
     split: SplitConfig = Field(default=SplitConfig(), description="shares of the rows")
+
+    def applicable(self) -> frozenset[str]:
+        """All keys, but those of the text's dialect where they say nothing."""
+        silent = {key for key in ("delimiter", "decimal") if getattr(self, key) == "auto"}
+        return frozenset(type(self).model_fields) - silent
 
     @model_validator(mode="after")
     def _columns_play_one_part(self) -> DataConfig:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = "dlrun.toml"
 DEFAULT_EXPERIMENT = "digits"
-_TABLE_ENDINGS = (".csv", ".parquet", ".npz", ".npy", ".tsv")
+_PACKED = re.compile(r"(\.[ct]sv)?\.(gz|bz2|zip)$", re.IGNORECASE)
+_TABLE_ENDINGS = (".csv", ".tsv", ".parquet", ".npz", ".npy", ".gz", ".bz2", ".zip")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +154,7 @@ def _defaults_for_table(source: str, target: str | None) -> dict[str, Any]:
     if target is not None:
         data["target"] = target
     return {
-        "name": safe_name(Path(source).stem),
+        "name": safe_name(_PACKED.sub("", Path(source).name) if _PACKED.search(source) else Path(source).stem),
         "data": data,
         "model": {"hidden": [64, 32]},
         "optimizer": {"name": "adam", "learning_rate": 0.003},

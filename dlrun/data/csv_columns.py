@@ -6,38 +6,42 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from dlrun.data.dialect import with_points
 from dlrun.data.table import Column
 from dlrun.data.values import MAX_MAGNITUDE, MISSING, parse_number
 from dlrun.errors import DataError
 
 
-def read_header(reader: Iterator[list[str]], *, name: str) -> list[str]:
-    """The column names, checked: none empty, none twice."""
+def read_header(reader: Iterator[list[str]], *, name: str, delimiter: str = ",") -> list[str]:
+    """The column names, checked: none empty but perhaps the first, none twice."""
     header = [field.strip() for field in next((row for row in reader if row), [])]
     if not header:
         raise DataError(f"{name} is empty; a header line with the columns' names is needed, then the rows.")
-    if len(header) == 1 and (found := next((mark for mark in ";\t|" if mark in header[0]), None)):
+    if len(header) == 1 and delimiter == "," and (found := next((mark for mark in ";\t|" if mark in header[0]), None)):
         raise DataError(
-            f"{name}, line 1: the fields seem to be separated by {found!r}; save the table with commas, "
-            "and with a point in decimal numbers."
+            f"{name}, line 1: the fields seem to be separated by {found!r}, but not every line has as many; "
+            f"--set data.delimiter={found!r} tells which."
         )
     for position, field in enumerate(header):
-        if not field:
-            raise DataError(
-                f"{name}, line 1: column {position + 1} has no name; name it or take it out "
-                "(pandas writes such a column unless told index=False)."
-            )
+        if not field and (position or len(header) == 1):
+            raise DataError(unnamed(name, position))
     twice = sorted({field for field in header if header.count(field) > 1}) if len(set(header)) < len(header) else []
     if twice:
         raise DataError(f"{name}, line 1: the name {twice[0]!r} stands over more than one column; make names unique.")
     return header
 
 
+def unnamed(name: str, position: int) -> str:
+    """The message about a column without a name."""
+    return f"{name}, line 1: column {position + 1} has no name; name it or take it out."
+
+
 class ColumnReader:
     """Gathers one column chunk by chunk: as numbers until a value is none, else as texts."""
 
-    def __init__(self, name: str, *, as_text: bool) -> None:
+    def __init__(self, name: str, *, as_text: bool, decimal: str = ".") -> None:
         self.name = name
+        self._decimal = decimal
         self.as_text = as_text
         self.demoted = False  # a text turned up after chunks that were kept as numbers alone
         self.too_large: tuple[int, str] | None = None  # row and text of the first unusable number
@@ -50,7 +54,8 @@ class ColumnReader:
         if self.demoted:
             return
         if not self.as_text:
-            numbers = _numbers(texts)
+            pointed = with_points(list(texts)) if self._decimal == "," else texts
+            numbers = None if pointed is None else _numbers(pointed)
             if numbers is None:
                 self.demoted = bool(self._chunks)
                 self.as_text = True

@@ -30,6 +30,8 @@ def read_plain_csv(path: Path, *, name: str, as_text: Collection[str]) -> Table 
     if len(first) > csv.field_size_limit():
         return None
     header = read_header(csv.reader([first]), name=name)
+    if not header[0]:
+        return None
     rows = _count_rows(path, commas=len(header) - 1)
     if not rows:
         return None

@@ -52,6 +52,7 @@ class Dataset:
     rows: IntArray
     hash: str
     encoding: tuple[ColumnEncoding, ...]
+    notes: tuple[str, ...] = ()  # what is to be said about how it was read
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -82,6 +83,8 @@ def _from_memory(data: DataConfig, task: Task | None, folder: Path, seed: int) -
         rows=data.rows,
         noise=data.noise,
         seed=seed if data.seed is None else data.seed,
+        delimiter=data.delimiter,
+        decimal=data.decimal,
     )
     return dataset_of(table, data, task=task)
 
@@ -114,6 +117,7 @@ def dataset_of(table: Table, data: DataConfig, *, task: Task | None) -> Dataset:
         rows=rows,
         hash=_hash(table.hash, target_name, chosen, rows),
         encoding=encoding,
+        notes=table.notes,
     )
 
 

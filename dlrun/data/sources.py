@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dlrun.data.generators import GENERATORS, generate
 from dlrun.data.packaged_sets import PACKAGED
+from dlrun.data.packed import PACKED, unpacked
 from dlrun.data.table import Table
 from dlrun.data.values import suggestion
 from dlrun.errors import ConfigError, DataError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from dlrun.data.stored_tables import StoredTable
 
 STORED_SUFFIXES = (".npy", ".parquet")
-SUFFIXES = (".csv", ".parquet", ".npz", ".npy")
+SUFFIXES = (".csv", ".tsv", ".parquet", ".npz", ".npy", *PACKED)
 
 
 def load_table(
@@ -28,11 +29,14 @@ def load_table(
     noise: float | None = None,
     seed: int = 0,
     as_text: Collection[str] = (),
+    delimiter: str = "auto",
+    decimal: str = "auto",
 ) -> Table:
     """The table that `source` names; a path is relative to `folder`.
 
     `rows`, `noise` and `seed` go to a generator; the first two with any other source are a
-    ConfigError. Columns in `as_text` of a CSV file are texts even where all values are numbers.
+    ConfigError. `delimiter` and `decimal` are those of a text file, "auto" to find them out. Columns in
+    `as_text` of a CSV file are texts even where all values are numbers.
     """
     if source in GENERATORS:
         return generate(source, rows=rows, noise=noise, seed=seed)
@@ -48,7 +52,7 @@ def load_table(
 
         table = read_csv(packaged_dir("datasets") / f"{source}.csv", name=source, as_text=as_text)
         return Table(source, table.columns, table.numbers, table.numbered, PACKAGED[source].target)
-    return _load_file(source, folder, as_text)
+    return _load_file(source, folder, as_text, delimiter, decimal)
 
 
 def open_stored(source: str, *, folder: Path) -> StoredTable | None:
@@ -61,10 +65,24 @@ def open_stored(source: str, *, folder: Path) -> StoredTable | None:
         return stored_table(source, _path_of(source, folder))
 
 
-def _load_file(source: str, folder: Path, as_text: Collection[str]) -> Table:
+def _load_file(source: str, folder: Path, as_text: Collection[str], delimiter: str, decimal: str) -> Table:
     with _readable(source):
         path = _path_of(source, folder)
-        return _read(path, source, path.suffix.lower(), as_text)
+        suffix = path.suffix.lower()
+        if suffix in PACKED:
+            with unpacked(path, name=source) as inner:
+                return _read_text(inner, source, as_text, delimiter, decimal)
+        if suffix in (".csv", ".tsv"):
+            return _read_text(path, source, as_text, delimiter, decimal)
+        return _read(path, source, suffix)
+
+
+def _read_text(path: Path, source: str, as_text: Collection[str], delimiter: str, decimal: str) -> Table:
+    from dlrun.data.csv_file import read_csv
+
+    if delimiter == "auto" and path.suffix.lower() == ".tsv":
+        delimiter = "\t"
+    return read_csv(path, name=source, as_text=as_text, delimiter=delimiter, decimal=decimal)
 
 
 def _path_of(source: str, folder: Path) -> Path:
@@ -92,10 +110,10 @@ def _readable(source: str) -> Iterator[None]:
 def _unknown(source: str, path: Path) -> str:
     """The message about a source that is neither a name nor a path with a known ending."""
     if path.is_dir():
-        return f"{source} is a folder; data.source must be a .csv, .parquet, .npz or .npy file."
+        return f"{source} is a folder; data.source must be a {', '.join(SUFFIXES)} file."
     if path.is_file():
         kind = f"files that end in {path.suffix}" if path.suffix else "files without an ending"
-        return f"{source}: {kind} are not read; save it as .csv, .parquet, .npz or .npy."
+        return f"{source}: {kind} are not read; save it as one of {', '.join(SUFFIXES)}."
     found = next((f"{source}{end}" for end in SUFFIXES if Path(f"{path}{end}").is_file()), None)
     hint = (
         f"; did you mean {found!r}?"
@@ -108,11 +126,7 @@ def _unknown(source: str, path: Path) -> str:
     )
 
 
-def _read(path: Path, source: str, suffix: str, as_text: Collection[str]) -> Table:
-    if suffix == ".csv":
-        from dlrun.data.csv_file import read_csv
-
-        return read_csv(path, name=source, as_text=as_text)
+def _read(path: Path, source: str, suffix: str) -> Table:
     if suffix == ".npz":
         from dlrun.data.npz_file import read_npz
 

@@ -36,6 +36,7 @@ class Table:
     numbered: str = "row"
     default_target: str | None = None
     unusable: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()  # what is to be said about how it was read
 
     def __len__(self) -> int:
         return len(self.numbers)

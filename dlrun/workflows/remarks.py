@@ -16,6 +16,8 @@ def remark_on_columns(watcher: Watcher, data: str | None, config: DataConfig, re
     from dlrun.config.document import is_path
     from dlrun.data.suspects import column_notes
 
+    for note in read.notes:
+        watcher.note(f"note: {note}")
     if data is None or config.features is not None or not is_path(config.source):
         return
     for note in column_notes(read.name, read.encoding, read.features, read.rows):

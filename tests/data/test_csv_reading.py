@@ -79,12 +79,13 @@ BAD = {
     "short row": (b"a,b,c\n1,2,3\n1,2\n", r"line 3: 2 fields where the header has 3 \(a, b, c\)"),
     "long row": (b"a,b\n1,2,3\n", "line 2: 3 fields where the header has 2"),
     "twice": (b"a,b,a\n1,2,3\n", "the name 'a' stands over more than one column"),
-    "no name": (b",a\n0,1\n", "column 1 has no name"),
+    "no name": (b",a\n0,1\n7,2\n", "column 1 has no name"),
+    "no second name": (b"a,\n0,1\n", "column 2 has no name"),
     "empty": (b"", "is empty"),
     "only BOM": (b"\xef\xbb\xbf\n\n", "is empty"),
     "only header": (b"a,b\n", "a header and no rows"),
-    "semicolons": (b"a;b\n1;2\n", "separated by ';'"),
-    "tabs": (b"a\tb\n1\t2\n", r"separated by '\\t'"),
+    "semicolons": (b"a;b\n1;2;3\n", "separated by ';'"),
+    "tabs": (b"a\tb\n1\t2\t3\n", r"separated by '\\t'"),
     "1e400": (b"a,b\n1,2\n1e400,2\n", "line 3, column 'a': '1e400' is infinite"),
     "inf": (b"a,b\n1,-inf\n", "line 2, column 'b': '-inf' is infinite"),
     "1e200": (b"a,b\n1,1e200\n", "line 2, column 'b': '1e200'"),
@@ -119,7 +120,7 @@ def test_paths(tmp_path: Path) -> None:
     for source, message in {
         "missing.csv": "there is no file",
         "cars": r"did you mean 'cars\.csv'",
-        "cars.xlsx": "no path that ends in .csv, .parquet, .npz",
+        "cars.xlsx": "no path that ends in .csv, .tsv, .parquet, .npz",
         "irsi": "did you mean 'iris'",
         "folder.csv": "not a regular file",
         ".": "is a folder",
@@ -270,11 +271,13 @@ def test_a_file_of_another_format_and_one_that_is_not_there(tmp_path: Path, caps
 
     (tmp_path / "table.xlsx").write_bytes(b"PK")
     assert run(["train", "--data", str(tmp_path / "table.xlsx"), "--target", "y"]) == 2
-    assert "table.xlsx: files that end in .xlsx are not read; save it as .csv" in capsys.readouterr().err
+    assert "table.xlsx: files that end in .xlsx are not read; save it as one of .csv" in capsys.readouterr().err
     assert run(["train", "--data", str(tmp_path / "none.csv"), "--target", "y"]) == 2
     assert capsys.readouterr().err == f"dlrun: there is no file {tmp_path / 'none.csv'}.\n"
     with pytest.raises(DataError, match=f"there is no file none.csv in {re.escape(str(tmp_path))}"):
         load_table("none.csv", folder=tmp_path)
     (tmp_path / "table").write_text("x\n1\n")
-    with pytest.raises(DataError, match=r"table: files without an ending are not read; save it as .csv, .parquet"):
+    with pytest.raises(
+        DataError, match=r"table: files without an ending are not read; save it as one of .csv, .tsv, .parquet"
+    ):
         load_table(str(tmp_path / "table"), folder=tmp_path)

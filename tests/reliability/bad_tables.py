@@ -59,15 +59,15 @@ TABLES = [
     table("gzip", b"\x1f\x8b" + bytes(100), "gzip", "unpack"),
     table("a picture", b"\x89PNG\r\n\x1a\n" + bytes(100), "NUL byte", "save the table as CSV"),
     table("Parquet as CSV", parquet(a=[1.0], y=[1.0]), "Parquet", "name it .parquet"),
-    table("semicolons", TABLE.replace(",", ";"), "line 1", "';'", "save the table with commas"),
-    table("tabs", TABLE.replace(",", "\t"), "line 1", r"'\t'", "save the table with commas"),
+    table("semicolons", TABLE.replace(",", ";") + "1;2\n", "line 1", "';'", "data.delimiter"),
+    table("tabs", TABLE.replace(",", "\t") + "1\t2\n", "line 1", r"'\t'", "data.delimiter"),
     table("a web page", "<!DOCTYPE html>\n<p>404, not found</p>\n", "line 2", "2 fields where the header has 1"),
     table("a FIFO for a table", os.mkfifo, "not a regular file"),
     table("a folder for a table", lambda path: path.mkdir(), "not a regular file"),
     Bad(
         name="a device for a table",
         arguments=("train", "--data", "/dev/zero", "--target", "y"),
-        says=("/dev/zero", ".csv, .parquet, .npz"),
+        says=("/dev/zero", ".csv, .tsv, .parquet, .npz"),
     ),
     Bad(
         name="a link to a device",
