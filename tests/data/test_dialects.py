@@ -101,7 +101,7 @@ def test_tabs(tmp_path: Path) -> None:
     table = load_table(str(CASES / "tabs.tsv"), folder=tmp_path)
     assert list(table.columns) == ["a", "b", "y"]
     assert table.notes == ()  # the ending says it
-    assert read(tmp_path, "only\n1,5\n2,5\n", "t.tsv") == {"only": ["1,5", "2,5"]}
+    assert read(tmp_path, "only\n1,5\n2,5\n", "t.tsv") == {"only": [1.5, 2.5]}
 
 
 def test_a_counting_column_without_a_name_is_left_out_and_told(tmp_path: Path) -> None:
