@@ -30,12 +30,14 @@ class Origin:
     """What a checkpoint comes from.
 
     data     the hash of the data
+    code     that of the user's own functions, which their names alone do not tell; empty where there are none
     run      that of the command with its options and of the resolved experiment: another's checkpoint is refused;
              None where any will do
     machine  the device, threads and versions that computed it
     """
 
     data: str = ""
+    code: str = ""
     run: str | None = None
     machine: Mapping[str, Any] = field(default_factory=dict)
 
@@ -84,7 +86,8 @@ class Checkpoints:
             whose = self._origin["run"], self._origin["name"]
             if self._origin["run"] is not None and (values.get("run"), values.get("name")) != whose:
                 raise RunError(
-                    f"{path}: is the checkpoint of another run than config.toml tells of, or of other models of it; "
+                    f"{path}: is the checkpoint of another run than config.toml tells of, of other models of it, or "
+                    "of other Python functions; "
                     "remove it to begin this run again, or start anew with --overwrite"
                 )
             return tensors, values, damaged

@@ -87,7 +87,7 @@ def begin(
     headers = [record for record in journal.records if record["kind"] == "search"]
     header = {"kind": "search", "options": asdict(options), "data": origin.data, "default_space": is_default}
     config = folder.file("config.toml").read_text(encoding="utf-8") if headers else config
-    header |= {"machine": dict(origin.machine), "run": fingerprint("tune", config)}
+    header |= {"machine": dict(origin.machine), "run": fingerprint("tune", config, origin.code)}
     if any(each["data"] != origin.data for each in headers):
         raise RunError(
             f"{journal.path}: the data has changed since the search began, so its trials cannot be compared with new "

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,7 +105,7 @@ class Resumption:
 
         stored = folder.file("config.toml").read_text(encoding="utf-8") if resumed else content
         self._folder, self._watcher, self._resumed, self._elsewhere = folder, watcher, resumed, False
-        self._origin = replace(origin, run=fingerprint(command, stored))
+        self._origin = replace(origin, run=fingerprint(command, stored, origin.code))
         self._checkpoints = Checkpoints(folder.path, self._origin)
         if not resumed:
             folder.write_text("config.toml", content)
@@ -194,9 +194,21 @@ class Resumption:
         self._checkpoints.remove()
 
 
-def fingerprint(command: str, content: str) -> str:
-    """What tells one run from another: the SHA-256 of command and config.toml, whose head has the options."""
-    return hashlib.sha256(f"{command}\n{content}".encode()).hexdigest()
+def fingerprint(command: str, content: str, code: str = "") -> str:
+    """What tells one run from another: the SHA-256 of command, config.toml, whose head has the options, and code."""
+    return hashlib.sha256(f"{command}\n{content}{code}".encode()).hexdigest()
+
+
+def code_hash(experiment: Experiment) -> str:
+    """Of the files with the Python functions that the experiment names; empty where it names none."""
+    from dlrun.code_names import names_in, parts_of
+
+    files = sorted({parts[0] for _, name in names_in(experiment.document()) if (parts := parts_of(name))})
+    digest = hashlib.sha256()
+    for file in files:
+        with suppress(OSError):  # whoever loads it says what is wrong with it
+            digest.update(hashlib.sha256(Path(file).read_bytes()).digest())
+    return digest.hexdigest() if files else ""
 
 
 def origin_of(problem: Problem, backend: Backend, **more: Any) -> Origin:
@@ -207,7 +219,7 @@ def origin_of(problem: Problem, backend: Backend, **more: Any) -> Origin:
     from dlrun.runs.checkpoints import Origin
 
     machine = {"device": backend.name, **more, "dlrun": __version__, "numpy": np.__version__}
-    return Origin(problem.dataset.hash, machine=machine)
+    return Origin(problem.dataset.hash, code_hash(problem.experiment), machine=machine)
 
 
 def another_machine(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:

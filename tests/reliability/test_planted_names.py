@@ -9,6 +9,7 @@ import random
 import shutil
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ import tomli_w
 from reliability.running import Dlrun, count
 
 from dlrun.cli.app import run
+from dlrun.config import load_experiment
 from dlrun.config.document import NotATableError, set_value
 from dlrun.config.keys import all_keys
+from dlrun.errors import DlrunError
 from dlrun.tuning.journal import _line
-from dlrun.workflows.resuming import fingerprint
+from dlrun.workflows.resuming import code_hash, fingerprint
 
 # A function in the graph's API, so that a command that ran it would go on. Each execution of the file leaves a line.
 EVIL = """with open({marker!r}, "a") as file:
@@ -230,10 +233,13 @@ class Folder:
     def _refit(self, config: str) -> None:
         """Let the journal be the one of this config.toml."""
         journal = self.here / "run" / "journal.jsonl"
+        code = ""
+        with suppress(DlrunError):  # other keys of it may be nonsense
+            code = code_hash(load_experiment(self.here / "run" / "config.toml").experiment)
         records = [json.loads(line)["record"] for line in journal.read_bytes().splitlines()]
         for record in records:
             if record["kind"] == "search":
-                record["run"] = fingerprint("tune", config)
+                record["run"] = fingerprint("tune", config, code)
         journal.write_bytes(b"".join(map(_line, records)))
 
 

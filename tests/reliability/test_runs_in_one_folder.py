@@ -309,3 +309,21 @@ def test_a_foreign_journal_is_refused_wherever_it_stands_and_nothing_is_lost(her
         assert result.status == 2, result
         assert "run/journal.jsonl: is the journal of another search" in result.stderr
         assert everything(here / "run") == before
+
+
+def test_other_functions_under_the_same_names_are_refused(
+    here: Path, dlrun: Dlrun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The names are the same, and the file that they stand in is not."""
+    (here / "own.py").write_text("def act(z):\n    return z * z\n")
+    own = (*FIRST["train"], "--set", "model.activation=own.py:act", "--set", "optimizer.learning_rate=1e-4")
+    broken_off(own, here / "run", monkeypatch, where=TRAIN_STOP, calls=5)
+    before = everything(here / "run")
+    (here / "own.py").write_text("def act(z):\n    return z * z * z\n")
+    result = dlrun(*own, "--resume", "--out", "run")
+    assert result.status == 2
+    assert "run/checkpoint.safetensors: is the checkpoint of another run" in result.stderr
+    assert "of other Python functions" in result.stderr
+    assert everything(here / "run") == before
+    (here / "own.py").write_text("def act(z):\n    return z * z\n")
+    assert dlrun(*own, "--resume", "--out", "run").status == 0
