@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from dlrun.errors import RunError
-from dlrun.runs.names import LOCK
+from dlrun.runs.held import is_held
+from dlrun.runs.names import LOCK, RUN_FILES, STACKS
 from dlrun.runs.summary import SUMMARY
 
 CONFIG = "config.toml"
@@ -74,39 +76,56 @@ def differing(runs: Sequence[ListedRun]) -> list[str]:
     return [key for key in keys if key != "name" and len({run.settings.get(key) for run in runs}) > 1]
 
 
+def run_in(folder: Path) -> ListedRun | None:
+    """The run in this folder itself; None where there is none. OSError for a folder that may not be read."""
+    with os.scandir(folder) as entries:
+        names = {entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)}
+    return _run(os.fspath(folder), names)
+
+
 def _below(folder: Path) -> Iterator[ListedRun]:
-    waiting = [folder]
+    waiting = [os.fspath(folder)]
     while waiting:
         here = waiting.pop()
-        found: dict[str, os.stat_result] = {}
+        names = set()
         try:
             with os.scandir(here) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
-                        waiting.append(Path(entry.path))
-                    elif entry.name in (SUMMARY, CONFIG, LOCK):
-                        found[entry.name] = entry.stat(follow_symlinks=False)
+                        waiting.append(entry.path)
+                    else:
+                        names.add(entry.name)
         except OSError:
             continue  # a folder that may not be read, or has gone
-        if SUMMARY in found or (CONFIG in found and LOCK in found):
-            yield _run(here, found)
+        if (found := _run(here, names)) is not None:
+            yield found
 
 
-def _run(folder: Path, found: Mapping[str, os.stat_result]) -> ListedRun:
-    last = found[SUMMARY if SUMMARY in found else CONFIG]
+def _run(folder: str, names: Set[str]) -> ListedRun | None:
+    """The run that these files are of; None where they are none's.
+
+    Whether one is going on is told by its lock alone: a search that is extended begins in the folder of a finished one.
+    """
+    running = LOCK in names and is_held(f"{folder}/{LOCK}")
+    finished = SUMMARY in names
+    if not (running or finished or (CONFIG in names and (LOCK in names or _checkpointed(names)))):
+        return None
+    status = RUNNING if running else FINISHED if finished else INTERRUPTED
+    last = next(name for name in (SUMMARY, CONFIG, LOCK) if name in names)
+    when = 0.0
     try:
-        settings = _settings(_text(folder / CONFIG, found[CONFIG])) if CONFIG in found else {}
-        if SUMMARY not in found:
-            status = RUNNING if _locked(folder / LOCK) else INTERRUPTED
-            command = _begun_by(folder / CONFIG)
-            name = _unquoted(settings.get("name", ""))
-            return ListedRun(folder, status, last.st_mtime, name=name, command=command, settings=settings)
-        summary = json.loads(_text(folder / SUMMARY, found[SUMMARY]))
+        when = os.lstat(f"{folder}/{last}").st_mtime
+        config = _text(f"{folder}/{CONFIG}") if CONFIG in names else ""
+        settings = _settings(config)
+        if status != FINISHED:
+            name, command = _unquoted(settings.get("name", "")), _begun_by(config, names)
+            return ListedRun(Path(folder), status, when, name=name, command=command, settings=settings)
+        summary = json.loads(_text(f"{folder}/{SUMMARY}"))
         low, error, high = _figures(summary)
         return ListedRun(
-            folder,
+            Path(folder),
             DIVERGED if summary.get("status") == DIVERGED else FINISHED,
-            last.st_mtime,
+            when,
             name=str(summary.get("name") or ""),
             command=str(summary.get("command") or ""),
             error=error,
@@ -116,14 +135,25 @@ def _run(folder: Path, found: Mapping[str, os.stat_result]) -> ListedRun:
             settings=settings,
         )
     except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
-        return ListedRun(folder, DAMAGED, last.st_mtime)
+        return ListedRun(Path(folder), RUNNING if running else DAMAGED, when)
 
 
-def _text(path: Path, facts: os.stat_result) -> str:
-    """A plain file's text. ValueError for a link, a pipe, a device, or a file of absurd size."""
+def _checkpointed(names: Set[str]) -> bool:
+    return any(name.startswith("checkpoint") and (name in RUN_FILES or fnmatchcase(name, STACKS)) for name in names)
+
+
+def _text(path: str) -> str:
+    """A plain file's text. ValueError for a link, a pipe, a device, or a file of absurd size, none of them opened."""
+    facts = os.lstat(path)
     if not stat.S_ISREG(facts.st_mode) or facts.st_size > _MOST_BYTES:
         raise ValueError(f"{path} is no plain file of a sensible size")
-    return path.read_text(encoding="utf-8")
+    with open(path, "rb", buffering=0, opener=_open_unfollowed) as file:
+        return file.read(_MOST_BYTES).decode("utf-8")
+
+
+def _open_unfollowed(path: str, flags: int) -> int:
+    """In case that another file has taken its place by now."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
 
 
 @lru_cache(maxsize=10_000)  # folds of one experiment, repeated, have one text
@@ -140,13 +170,14 @@ def _settings(text: str) -> Mapping[str, str]:
     return found
 
 
-def _begun_by(config: Path) -> str:
+def _begun_by(config: str, names: Set[str]) -> str:
     """The command at the head of config.toml, `# dlrun crossval …`; those of a training and a search have none."""
-    with config.open(encoding="utf-8", errors="replace") as file:
-        words = file.readline(1000).split()
+    words = config.partition("\n")[0].split()
     if words[:2] == ["#", "dlrun"] and len(words) > 2:
         return words[2]
-    return "tune" if (config.parent / "journal.jsonl").exists() else "train"
+    if not config:
+        return ""
+    return "tune" if "journal.jsonl" in names else "train"
 
 
 def _figures(summary: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:
@@ -176,22 +207,3 @@ def _unquoted(text: str) -> str:
         read = json.loads(text)  # a basic string of TOML, as dlrun writes them
         return read if isinstance(read, str) else text
     return text
-
-
-def _locked(path: Path) -> bool:
-    """Whether a process holds the lock; nothing is made or changed."""
-    try:
-        import fcntl
-    except ImportError:  # no Unix
-        return False
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
