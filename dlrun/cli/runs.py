@@ -55,28 +55,30 @@ def command(
     """Show the runs below a folder: what they were, how they ended, in what they differ, and their errors."""
     given = words or []
     if given[:1] == [REMOVE]:
+        chosen = {"--sort": sort, "--where": where, "--limit": limit, "--csv": csv}
+        if idle := next((option for option, value in chosen.items() if value), None):
+            raise ConfigError(f"runs rm {idle}: chooses no runs to remove; name their folders, and leave {idle} out")
         _remove([Path(word) for word in given[1:]], showing, yes=yes)
         return
     if len(given) > 1:
         raise ConfigError(f"{given[1]}: one folder at a time; or rm before the folders of runs to remove")
+    if yes:
+        raise ConfigError("--yes: there is nothing to ask without rm before the folders of runs to remove")
     from dlrun.reporting import runs_report as report
     from dlrun.runs.listing import list_runs
 
     folder = Path(given[0] if given else "runs")
     found = report.ordered(report.where(list_runs(folder), where or []), sort)
     shown = found[:limit]
-    columns = report.runs_columns(shown)
-    rows = [report.run_cells(run, columns) for run in shown]
-    if csv is not None:
-        _write(csv, columns, rows)
-    document = {
-        "command": "runs",
-        "folder": str(folder),
-        "found": len(found),
-        "runs": [dict(zip(columns, row, strict=True)) for row in rows],
-    }
-    table = report.runs_table(shown, folder, left_out=len(found) - len(shown))
-    showing.output.result(document, table, in_files=csv is not None)
+    document: dict[str, object] = {"command": "runs", "folder": str(folder), "found": len(found)}
+    if csv is not None or showing.json:
+        columns = report.runs_columns(shown)
+        rows = [report.run_cells(run, columns) for run in shown]
+        document["runs"] = [dict(zip(columns, row, strict=True)) for row in rows]
+        if csv is not None:
+            _write(csv, columns, rows)
+    tables = [] if showing.json else [report.runs_table(shown, folder, left_out=len(found) - len(shown))]
+    showing.output.result(document, *tables, in_files=csv is not None)
     if csv is not None:
         showing.output.note(f"runs: {csv}")
 
@@ -93,22 +95,16 @@ def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]])
 
 
 def _remove(folders: Sequence[Path], showing: Showing, *, yes: bool) -> None:
-    import sys
-
-    from dlrun.records import counted
     from dlrun.runs.removing import refuse_no_run, remove_run
 
     if not folders:
         raise ConfigError("runs rm: names no run; should be followed by the folders of runs")
+    folders = list(dict.fromkeys(folders))
     for folder in folders:  # all of them before any is touched
         refuse_no_run(folder)
-    if not yes:
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise ConfigError(f"runs rm {folders[0]}: nobody can be asked here; give --yes to remove without asking")
-        asked = ", ".join(map(str, folders[:3])) + (", …" if len(folders) > 3 else "")
-        if not typer.confirm(f"Remove {counted(len(folders), 'run')} ({asked})?", err=True):
-            showing.output.note("nothing is removed")
-            return
+    if not yes and not _agreed(folders):
+        showing.output.note("nothing is removed")
+        return
     stayed = {}
     for folder in folders:
         left = remove_run(folder)
@@ -116,3 +112,20 @@ def _remove(folders: Sequence[Path], showing: Showing, *, yes: bool) -> None:
         stayed[str(folder)] = left
     if showing.json:
         showing.output.result({"command": "runs rm", "removed": list(stayed), "left": stayed})
+
+
+def _agreed(folders: Sequence[Path]) -> bool:
+    """Whether the user says yes; the end of input is a no. ConfigError where nobody can be asked."""
+    import sys
+
+    from dlrun.records import counted
+    from dlrun.text import neutralize
+
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise ConfigError(f"runs rm {folders[0]}: nobody can be asked here; give --yes to remove without asking")
+    named = ", ".join(map(str, folders[:3])) + (", …" if len(folders) > 3 else "")
+    try:
+        return typer.confirm(neutralize(f"Remove {counted(len(folders), 'run')} ({named})?"), err=True)
+    except typer.Abort:
+        print(file=sys.stderr)  # the line of the question has no end yet
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -76,7 +77,7 @@ def runs_table(runs: Sequence[ListedRun], folder: Path, *, left_out: int = 0) ->
         table.add(
             _below(run.folder, folder),
             run.command or None,
-            datetime.fromtimestamp(run.when).strftime("%Y-%m-%d %H:%M"),
+            _time(run.when, "minutes").replace("T", " "),
             run.status,
             *([run.data or None] if several else []),
             *(run.settings.get(key) for key in shown),
@@ -93,7 +94,15 @@ def runs_table(runs: Sequence[ListedRun], folder: Path, *, left_out: int = 0) ->
 
 
 def _below(path: Path, folder: Path) -> str:
-    return str(path.relative_to(folder)) if path != folder else str(path)
+    return str(path).removeprefix(f"{folder}{os.sep}")
+
+
+def _time(when: float, digits: str) -> str:
+    """Local time in ISO 8601; empty for one that no calendar has, as a file's may be."""
+    try:
+        return datetime.fromtimestamp(when).isoformat(timespec=digits)
+    except (ValueError, OverflowError, OSError):
+        return ""
 
 
 def runs_columns(runs: Sequence[ListedRun]) -> list[str]:
@@ -103,5 +112,5 @@ def runs_columns(runs: Sequence[ListedRun]) -> list[str]:
 
 def run_cells(run: ListedRun, columns: Sequence[str]) -> list[Any]:
     """A row of it; the time in ISO 8601."""
-    plain = {"when": datetime.fromtimestamp(run.when).isoformat(timespec="seconds"), "folder": str(run.folder)}
+    plain = {"when": _time(run.when, "seconds"), "folder": str(run.folder)}
     return [plain.get(column, run.value(column)) for column in columns]

@@ -9,19 +9,23 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from dlrun.errors import RunError
-from dlrun.runs.names import LOCK
+from dlrun.runs.held import is_held
+from dlrun.runs.names import LOCK, RUN_FILES, STACKS
 from dlrun.runs.summary import SUMMARY
 
 CONFIG = "config.toml"
 _MOST_BYTES = 1 << 26  # of a summary or an experiment
+_UNFOLLOWED = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 FINISHED, RUNNING, INTERRUPTED, DIVERGED, DAMAGED = "finished", "running", "interrupted", "diverged", "damaged"
 
 
@@ -74,39 +78,55 @@ def differing(runs: Sequence[ListedRun]) -> list[str]:
     return [key for key in keys if key != "name" and len({run.settings.get(key) for run in runs}) > 1]
 
 
+def run_in(folder: Path) -> ListedRun | None:
+    """The run in this folder itself; None where there is none. OSError for a folder that may not be read."""
+    with os.scandir(folder) as entries:
+        names = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries}
+    return _run(os.fspath(folder), names)
+
+
 def _below(folder: Path) -> Iterator[ListedRun]:
-    waiting = [folder]
+    waiting = [os.fspath(folder)]
     while waiting:
         here = waiting.pop()
-        found: dict[str, os.stat_result] = {}
+        names: dict[str, bool] = {}
         try:
             with os.scandir(here) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
-                        waiting.append(Path(entry.path))
-                    elif entry.name in (SUMMARY, CONFIG, LOCK):
-                        found[entry.name] = entry.stat(follow_symlinks=False)
+                        waiting.append(entry.path)
+                    else:
+                        names[entry.name] = entry.is_file(follow_symlinks=False)
         except OSError:
             continue  # a folder that may not be read, or has gone
-        if SUMMARY in found or (CONFIG in found and LOCK in found):
-            yield _run(here, found)
+        if (found := _run(here, names)) is not None:
+            yield found
 
 
-def _run(folder: Path, found: Mapping[str, os.stat_result]) -> ListedRun:
-    last = found[SUMMARY if SUMMARY in found else CONFIG]
+def _run(folder: str, names: Mapping[str, bool]) -> ListedRun | None:
+    """The run that these files are of, each with whether it is a plain one; None where they are none's.
+
+    Whether one is going on is told by its lock alone: a search that is extended begins in the folder of a finished one.
+    """
+    running = names.get(LOCK, False) and is_held(f"{folder}/{LOCK}")
+    finished = SUMMARY in names
+    if not (running or finished or (CONFIG in names and (LOCK in names or _checkpointed(names)))):
+        return None
+    status = RUNNING if running else FINISHED if finished else INTERRUPTED
+    when = 0.0
     try:
-        settings = _settings(_text(folder / CONFIG, found[CONFIG])) if CONFIG in found else {}
-        if SUMMARY not in found:
-            status = RUNNING if _locked(folder / LOCK) else INTERRUPTED
-            command = _begun_by(folder / CONFIG)
-            name = _unquoted(settings.get("name", ""))
-            return ListedRun(folder, status, last.st_mtime, name=name, command=command, settings=settings)
-        summary = json.loads(_text(folder / SUMMARY, found[SUMMARY]))
+        when = os.lstat(f"{folder}/{next(name for name in (SUMMARY, CONFIG, LOCK) if name in names)}").st_mtime
+        config = _text(folder, CONFIG, names) if CONFIG in names else ""
+        settings = _settings(config)
+        if status != FINISHED:
+            name, command = _unquoted(settings.get("name", "")), _begun_by(config, names)
+            return ListedRun(Path(folder), status, when, name=name, command=command, settings=settings)
+        summary = json.loads(_text(folder, SUMMARY, names))
         low, error, high = _figures(summary)
         return ListedRun(
-            folder,
+            Path(folder),
             DIVERGED if summary.get("status") == DIVERGED else FINISHED,
-            last.st_mtime,
+            when,
             name=str(summary.get("name") or ""),
             command=str(summary.get("command") or ""),
             error=error,
@@ -116,37 +136,56 @@ def _run(folder: Path, found: Mapping[str, os.stat_result]) -> ListedRun:
             settings=settings,
         )
     except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
-        return ListedRun(folder, DAMAGED, last.st_mtime)
+        return ListedRun(Path(folder), RUNNING if running else DAMAGED, when)
 
 
-def _text(path: Path, facts: os.stat_result) -> str:
-    """A plain file's text. ValueError for a link, a pipe, a device, or a file of absurd size."""
-    if not stat.S_ISREG(facts.st_mode) or facts.st_size > _MOST_BYTES:
-        raise ValueError(f"{path} is no plain file of a sensible size")
-    return path.read_text(encoding="utf-8")
+def _checkpointed(names: Mapping[str, bool]) -> bool:
+    return any(name.startswith("checkpoint") and (name in RUN_FILES or fnmatchcase(name, STACKS)) for name in names)
 
 
-@lru_cache(maxsize=10_000)  # folds of one experiment, repeated, have one text
-def _settings(text: str) -> Mapping[str, str]:
+def _text(folder: str, name: str, names: Mapping[str, bool]) -> str:
+    """A plain file's text. ValueError for a link, a pipe or a device, none of which is opened, or an absurd size."""
+    if names[name]:
+        descriptor = os.open(f"{folder}/{name}", _UNFOLLOWED)  # another file may have taken its place by now
+        try:
+            facts = os.fstat(descriptor)
+            if stat.S_ISREG(facts.st_mode) and facts.st_size <= _MOST_BYTES:
+                with open(descriptor, "rb", buffering=0, closefd=False) as file:
+                    return file.read(facts.st_size).decode("utf-8")
+        finally:
+            os.close(descriptor)
+    raise ValueError(f"{folder}/{name} is no plain file of a sensible size")
+
+
+def _settings(config: str) -> Mapping[str, str]:
     """Dotted keys with the texts of their values."""
+    found: dict[str, str] = {}
+    for table in config.split("\n\n"):
+        found.update(_table(table))
+    return found
+
+
+@lru_cache(maxsize=10_000)  # most tables of most runs have one text
+def _table(text: str) -> Mapping[str, str]:
     found: dict[str, str] = {}
     table = ""
     for line in text.splitlines():
         key, equals, value = line.partition(" = ")
-        if equals:
+        if equals and not line.startswith("#"):
             found[table + key.strip('"')] = value
         elif line[:1] == "[" and line[-1:] == "]":
             table = f"{line[1:-1]}."
     return found
 
 
-def _begun_by(config: Path) -> str:
+def _begun_by(config: str, names: Mapping[str, bool]) -> str:
     """The command at the head of config.toml, `# dlrun crossval …`; those of a training and a search have none."""
-    with config.open(encoding="utf-8", errors="replace") as file:
-        words = file.readline(1000).split()
+    words = config.partition("\n")[0].split()
     if words[:2] == ["#", "dlrun"] and len(words) > 2:
         return words[2]
-    return "tune" if (config.parent / "journal.jsonl").exists() else "train"
+    if not config:
+        return ""
+    return "tune" if "journal.jsonl" in names else "train"
 
 
 def _figures(summary: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:
@@ -168,7 +207,10 @@ def _figures(summary: Mapping[str, Any]) -> tuple[float | None, float | None, fl
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """A finite number; None for anything else, which has no place among others and in no sum."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return float(value) if abs(value) <= sys.float_info.max else None  # of a whole number of any length too
 
 
 def _unquoted(text: str) -> str:
@@ -176,22 +218,3 @@ def _unquoted(text: str) -> str:
         read = json.loads(text)  # a basic string of TOML, as dlrun writes them
         return read if isinstance(read, str) else text
     return text
-
-
-def _locked(path: Path) -> bool:
-    """Whether a process holds the lock; nothing is made or changed."""
-    try:
-        import fcntl
-    except ImportError:  # no Unix
-        return False
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
