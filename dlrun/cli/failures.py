@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 import select
 import sys
 import traceback
@@ -52,7 +53,7 @@ def report_failure(error: BaseException, arguments: Sequence[str] = ()) -> int:
     if isinstance(error, SystemExit) and error.code in (None, 0):
         return 0
     ignore_further_signals()
-    if isinstance(error, BrokenPipeError) and _reader_has_gone():
+    if isinstance(error, BrokenPipeError) and _reader_has_gone(error):
         return 0  # whoever reads the output has seen enough; `dlrun list | head -3` is no failure
     status, message = describe(error, arguments)
     trace = "".join(traceback.format_exception(error)) if "--debug" in arguments else ""
@@ -61,12 +62,14 @@ def report_failure(error: BaseException, arguments: Sequence[str] = ()) -> int:
     return status
 
 
-def _reader_has_gone() -> bool:
-    """Whether standard output is a pipe that nobody reads any more: a broken pipe may also be another one."""
+def _reader_has_gone(error: BrokenPipeError) -> bool:
+    """Whether the pipe is that of standard output, and nobody reads it any more: it may also be another one."""
     try:
         standard_output = sys.stdout.fileno()
+        if error.filename is not None and not os.path.samestat(os.stat(error.filename), os.fstat(standard_output)):
+            return False
     except (OSError, ValueError):
-        return False  # no stream of the system
+        return False  # no stream of the system, or a file that is gone
     if not hasattr(select, "poll"):
         return True  # where pipes cannot be asked
     poll = select.poll()

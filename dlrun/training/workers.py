@@ -22,6 +22,7 @@ Item = TypeVar("Item")
 Yielded = TypeVar("Yielded")
 _NEXT, _YIELDED, _FAILED = "next", "yielded", "failed"
 _PR_SET_PDEATHSIG = 1  # of Linux's <sys/prctl.h>
+_OF_MEMORY = frozenset({signal.SIGKILL, signal.SIGTERM})  # the kernel sends the one, daemons that watch it the other
 
 
 def can_fork() -> bool:
@@ -79,16 +80,16 @@ def _receive(connection: Any, process: int) -> tuple[int, str, Any]:
 
 def _ended(process: int) -> MachineError:
     """What is said of a process whose end of the pipe has closed, which it does by ending alone."""
-    how = "was ended"
+    how, memory = "was ended", True
     with suppress(ChildProcessError):
         found = os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)  # its number stays its own until it is waited for
         if found is not None and found.si_code == os.CLD_EXITED:
-            how = f"ended with status {found.si_status}"
+            how, memory = f"ended with status {found.si_status}", False
         elif found is not None:
-            how = f"was ended by {_signal_name(found.si_status)}"
+            how, memory = f"was ended by {_signal_name(found.si_status)}", found.si_status in _OF_MEMORY
+    cause = "the system ends processes so where memory runs out: --jobs 1 needs less"
     return MachineError(
-        f"process {process}, which worked on a part of the replicas, {how}; the system ends processes so where memory "
-        "runs out: --jobs 1 needs less"
+        f"process {process}, which did a part of the work, {how}; {cause if memory else '--jobs 1 starts none'}"
     )
 
 

@@ -84,17 +84,19 @@ def test_a_worker_that_is_killed_at_any_instant(command: str, tmp_path: Path) ->
         worker = a_worker_of(process)
         assert worker is not None
         time.sleep(draw.uniform(0, 0.5 * lasted))
+        workers = children_of(process.pid)
         with suppress(ProcessLookupError):
             os.kill(worker, draw.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM]))
         _, said = process.communicate(timeout=120)
         assert "Traceback" not in said
-        assert not Path(f"/proc/{worker}").exists()
+        assert not [each for each in {worker, *workers} if Path(f"/proc/{each}").exists()]
         if process.returncode in (0, 1):  # the worker had done its part
             assert files_of(out) == files_of(tmp_path / "whole")
             continue
         lost += 1
         assert process.returncode == 3, said
-        assert len(re.findall(r"^dlrun: process \d+, .*(SIGKILL|SIGSEGV|SIGTERM)", said, re.MULTILINE)) == 1, said
+        assert said.count("dlrun: process ") == said.count("\ndlrun: ") + said.startswith("dlrun: ") == 1, said
+        assert re.search(rf"^dlrun: process {worker}, .*(SIGKILL|SIGSEGV|SIGTERM)", said, re.MULTILINE), said
         again = re.search(r"^go on with: dlrun (.*)$", said, re.MULTILINE)
         if command == "gradcheck":
             continue
@@ -105,15 +107,34 @@ def test_a_worker_that_is_killed_at_any_instant(command: str, tmp_path: Path) ->
     assert lost
 
 
-def test_a_run_with_a_stopped_worker_ends_at_once_where_it_is_told_to(tmp_path: Path) -> None:
-    process = start(LINES["crossval"], tmp_path / "run")
-    worker = a_worker_of(process)
-    assert worker is not None
-    os.kill(worker, signal.SIGSTOP)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 143
-    process.communicate()
-    assert not Path(f"/proc/{worker}").exists()
+@pytest.mark.parametrize("command", LINES)
+def test_a_run_with_a_stopped_worker_ends_at_once_where_it_is_told_to(command: str, tmp_path: Path) -> None:
+    draw, stopped = random.Random(command), 0
+    for number in range(200):  # some runs end before
+        if stopped == count(1, 20):
+            break
+        process = start(LINES[command], tmp_path / f"run{number}")
+        worker = a_worker_of(process)
+        assert worker is not None
+        time.sleep(draw.uniform(0, 0.3))
+        workers, how = children_of(process.pid), draw.choice([signal.SIGINT, signal.SIGTERM])
+        if worker not in workers:
+            process.communicate(timeout=60)
+            continue
+        os.kill(worker, signal.SIGSTOP)
+        time.sleep(draw.choice([0, 0.2]))  # at once, or when the parent waits for it
+        process.send_signal(how)
+        _, said = process.communicate(timeout=30)
+        assert not [each for each in workers if Path(f"/proc/{each}").exists()]
+        if process.returncode in (0, 1):  # the worker had done its part
+            continue
+        stopped += 1
+        assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[how], said
+        word = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}[how]
+        assert said.splitlines()[-1] == f"dlrun: {word}"
+        assert (f"go on with: dlrun {command} " in said) == (command != "gradcheck"), said
+        assert "Traceback" not in said
+    assert stopped
 
 
 def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path: Path) -> None:
@@ -139,6 +160,20 @@ def test_a_pipe_of_another_file_is_a_failure(tmp_path: Path) -> None:
     _, said = process.communicate(timeout=60)
     assert process.returncode == 3, said
     assert "fifo: broken pipe" in said
+
+
+def test_a_pipe_of_another_file_is_a_failure_also_where_nobody_reads_the_output(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x\n" + "".join(f"{n}\n" for n in range(100_000)))
+    os.mkfifo(tmp_path / "fifo")
+    reading, writing = os.pipe()
+    os.close(reading)
+    line = [sys.executable, "-m", "dlrun", "smooth", "t.csv", "--column", "x", "--beta", "0.9", "--out", "fifo"]
+    with os.fdopen(writing, "wb") as nowhere:
+        process = subprocess.Popen(line, stdout=nowhere, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    with open(tmp_path / "fifo", "rb") as file:
+        file.read(10)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (3, "dlrun: fifo: broken pipe\n")
 
 
 def test_remarks_that_nobody_reads_do_not_end_a_run(tmp_path: Path) -> None:

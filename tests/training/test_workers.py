@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import threading
@@ -63,14 +64,24 @@ def test_an_exception_that_cannot_be_sent_comes_back_as_text():
         list(side_by_side([1], work, jobs=1))
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT], ids=lambda how: how.name)
-def test_a_process_that_is_killed_while_it_works_is_an_error_that_says_so(how):
+@pytest.mark.parametrize(
+    ("how", "advice"),
+    [
+        (signal.SIGKILL, "where memory runs out: --jobs 1 needs less"),
+        (signal.SIGTERM, "where memory runs out: --jobs 1 needs less"),
+        (signal.SIGSEGV, "--jobs 1 starts none"),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_a_process_that_is_killed_while_it_works_is_an_error_that_says_so(how, advice):
     def work(item):
         yield os.getpid()
+        faulthandler.disable()  # pytest's, which would print the stack
         os.kill(os.getpid(), how)
 
-    with pytest.raises(MachineError, match=rf"process \d+, which .* was ended by {how.name}; .*memory.*--jobs 1"):
+    with pytest.raises(MachineError, match=rf"process \d+, which .* was ended by {how.name}; .*{advice}$") as raised:
         list(side_by_side([1, 2], work, jobs=2))
+    assert ("memory" in str(raised.value)) == (how is not signal.SIGSEGV)
     assert not children()
 
 
@@ -121,7 +132,7 @@ def test_a_process_that_ends_by_itself_is_told_by_its_status():
         yield 0
         os._exit(7)
 
-    with pytest.raises(MachineError, match="ended with status 7"):
+    with pytest.raises(MachineError, match=r"ended with status 7; --jobs 1 starts none$"):
         list(side_by_side([1], work, jobs=1))
 
 
@@ -137,14 +148,18 @@ def test_a_process_that_was_stopped_goes_on():
     assert [value for _, value in running if value == "done"] == ["done", "done"]
 
 
-def test_a_stopped_process_is_ended_too():
+@pytest.mark.parametrize("state", ["working", "sending", "waiting"])
+def test_a_stopped_process_is_ended_too(state):
     def work(item):
         yield os.getpid()
-        time.sleep(60)
-        yield 0
+        if state == "working":
+            time.sleep(60)
+        elif state == "sending":
+            yield bytes(1 << 26)  # far more than a pipe holds
 
-    running = side_by_side([1], work, jobs=1)
+    running = side_by_side([1, 2], work, jobs=1)
     _, process = next(running)
+    time.sleep(0.2)  # it has come to the state
     os.kill(process, signal.SIGSTOP)
     began = time.monotonic()
     running.close()
