@@ -61,7 +61,10 @@ def _invoke(arguments: list[str]) -> int:
 
 
 def _accept_any_text() -> None:
-    """Let output never fail on a character that the terminal's encoding does not have."""
+    """Let output never fail on a character that the terminal's encoding does not have, or where it is closed."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed before the program began, as by >&-
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (for as long as the process)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

@@ -29,7 +29,7 @@ def replacing(path: Path, *, keep: Path | None = None, follow: bool = True) -> I
     /dev/stdout) cannot be replaced and is written to directly.
     """
     target = path.resolve() if follow else path.parent.resolve() / path.name
-    if target.exists() and not target.is_file():
+    if path.exists() and not path.is_file():  # by its own name: what a pipe resolves to is no path
         yield path
         return
     temporary = _temporary(target)

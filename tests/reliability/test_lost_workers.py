@@ -184,3 +184,19 @@ def test_remarks_that_nobody_reads_do_not_end_a_run(tmp_path: Path) -> None:
         done = subprocess.run(line, stdout=subprocess.PIPE, stderr=nowhere, cwd=tmp_path)
     assert done.returncode == 0
     assert (tmp_path / "run" / "summary.json").exists()
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_an_output_that_is_closed_from_the_start_is_no_traceback(closed: str, tmp_path: Path) -> None:
+    line = f"{shlex.quote(sys.executable)} -m dlrun list {closed}; echo status $? >status"
+    done = subprocess.run(line, shell=True, executable="/bin/bash", capture_output=True, text=True, cwd=tmp_path)
+    assert (tmp_path / "status").read_text() == "status 0\n"
+    assert "Traceback" not in done.stderr
+
+
+def test_standard_output_may_be_named_as_a_file(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x\n1\n2\n")
+    line = f"{shlex.quote(sys.executable)} -m dlrun smooth t.csv --column x --beta 0.5 --out /dev/stdout | cat"
+    done = subprocess.run(line, shell=True, executable="/bin/bash", capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.startswith("x,")
+    assert done.stderr.count("\n") <= 1
