@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from dlrun.errors import AnswerIsNoError
-from dlrun.workflows.request import Data, Out, Overrides
-from dlrun.workflows.resampling import Finished, Prepared, carry_out, composed, prepare
+from dlrun.workflows.resampling import Finished, Prepared, Shared, carry_out, composed, prepare
 from dlrun.workflows.results import Result
-from dlrun.workflows.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dlrun.backend import Device
     from dlrun.data.dataset import Dataset
     from dlrun.resampling.resamples import Resamples
 
@@ -45,18 +42,7 @@ def prepared(
     experiment: str | Path | None = None,
     *,
     samples: int = 200,
-    stratify: bool | None = None,
-    confidence: float = 0.95,
-    data: Data = None,
-    target: str | None = None,
-    set: Overrides = None,
-    seed: int | None = None,
-    device: Device = "auto",
-    jobs: int | None = None,
-    out: Out = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    watch: Watcher = SILENT,
+    **shared: Unpack[Shared],
 ) -> Prepared:
     """The request, ready to be planned or carried out: so many `samples`; else as in `crossval`."""
 
@@ -71,19 +57,8 @@ def prepared(
         experiment,
         options={"kind": "bootstrap", "samples": samples},
         arguments=["--samples", str(samples)],
-        data=data,
-        target=target,
-        set=set,
-        seed=seed,
-        stratify=stratify,
-        confidence=confidence,
-        device=device,
-        jobs=jobs,
-        out=out,
-        overwrite=overwrite,
-        resume=resume,
-        watch=watch,
         everything=True,
+        **shared,
     )
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from dlrun.errors import ConfigError
 from dlrun.workflows.folds import FoldsResult, finish_folds
-from dlrun.workflows.request import Data, Out, Overrides
-from dlrun.workflows.resampling import Prepared, carry_out, composed, prepare
-from dlrun.workflows.watcher import SILENT, Watcher
+from dlrun.workflows.resampling import Prepared, Shared, carry_out, composed, prepare
 
 if TYPE_CHECKING:
-    from dlrun.backend import Device
     from dlrun.data.dataset import Dataset
     from dlrun.resampling.resamples import Resamples
 
@@ -25,18 +22,7 @@ def prepared(
     folds: int | None = None,
     repeats: int | None = None,
     leave_one_out: bool = False,
-    stratify: bool | None = None,
-    confidence: float = 0.95,
-    data: Data = None,
-    target: str | None = None,
-    set: Overrides = None,
-    seed: int | None = None,
-    device: Device = "auto",
-    jobs: int | None = None,
-    out: Out = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    watch: Watcher = SILENT,
+    **shared: Unpack[Shared],
 ) -> Prepared:
     """The request, ready to be planned or carried out.
 
@@ -49,7 +35,7 @@ def prepared(
     """
     if leave_one_out and (folds is not None or repeats is not None):
         raise ConfigError("--leave-one-out has a fold for each row and nothing to repeat; give no --folds or --repeats")
-    if leave_one_out and stratify:
+    if leave_one_out and shared.get("stratify"):
         raise ConfigError("--leave-one-out cannot be stratified: each test part is one row; give no --stratify")
     count, times = DEFAULT_FOLDS if folds is None else folds, 1 if repeats is None else repeats
 
@@ -70,18 +56,7 @@ def prepared(
         experiment,
         options={"kind": "leave_one_out"} if leave_one_out else {"kind": "k_fold", "folds": count},
         arguments=["--leave-one-out"] if leave_one_out else ["--folds", str(count), "--repeats", str(times)],
-        data=data,
-        target=target,
-        set=set,
-        seed=seed,
-        stratify=stratify,
-        confidence=confidence,
-        device=device,
-        jobs=jobs,
-        out=out,
-        overwrite=overwrite,
-        resume=resume,
-        watch=watch,
+        **shared,
     )
 
 

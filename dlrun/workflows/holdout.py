@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from dlrun.workflows.folds import FoldsResult, finish_folds
-from dlrun.workflows.request import Data, Out, Overrides
-from dlrun.workflows.resampling import Prepared, carry_out, composed, prepare
-from dlrun.workflows.watcher import SILENT, Watcher
+from dlrun.workflows.resampling import Prepared, Shared, carry_out, composed, prepare
 
 if TYPE_CHECKING:
-    from dlrun.backend import Device
     from dlrun.data.dataset import Dataset
     from dlrun.resampling.resamples import Resamples
 
@@ -21,18 +18,7 @@ def prepared(
     *,
     repeats: int = 1,
     test_size: float = 1 / 3,
-    stratify: bool | None = None,
-    confidence: float = 0.95,
-    data: Data = None,
-    target: str | None = None,
-    set: Overrides = None,
-    seed: int | None = None,
-    device: Device = "auto",
-    jobs: int | None = None,
-    out: Out = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    watch: Watcher = SILENT,
+    **shared: Unpack[Shared],
 ) -> Prepared:
     """The request, ready to be planned or carried out: `repeats` draws of a share `test_size`, else as `crossval`'s."""
 
@@ -50,18 +36,7 @@ def prepared(
         experiment,
         options={"kind": "holdout", "test_size": test_size},
         arguments=["--repeats", str(repeats), "--test-size", repr(test_size)],
-        data=data,
-        target=target,
-        set=set,
-        seed=seed,
-        stratify=stratify,
-        confidence=confidence,
-        device=device,
-        jobs=jobs,
-        out=out,
-        overwrite=overwrite,
-        resume=resume,
-        watch=watch,
+        **shared,
     )
 
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar
 
 from dlrun.errors import AnswerIsNoError, ConfigError
 from dlrun.runs.unkept import Unkept
 from dlrun.workflows.request import Data, Out, Overrides, Request, claimed
 from dlrun.workflows.results import Files, Result
-from dlrun.workflows.watcher import Watcher
+from dlrun.workflows.watcher import SILENT, Watcher
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +46,9 @@ def composed(prepared: Callable[Asked, Prepared], carried_out: Callable[[Prepare
     workflow.__module__ = prepared.__module__
     workflow.__name__ = workflow.__qualname__ = prepared.__module__.rpartition(".")[2]
     found = inspect.signature(carried_out).return_annotation
-    workflow.__signature__ = inspect.signature(prepared).replace(return_annotation=found)  # type: ignore[attr-defined]
+    own = list(inspect.signature(prepared).parameters.values())[:-1]  # without **shared, which are named instead
+    shared = [each for each in inspect.signature(prepare).parameters.values() if each.name in Shared.__annotations__]
+    workflow.__signature__ = inspect.Signature([*own, *shared], return_annotation=found)  # type: ignore[attr-defined]
     return workflow
 
 
@@ -93,6 +95,23 @@ class Finished:
     refusal: str | None = None
 
 
+class Shared(TypedDict, total=False):
+    """The options of every resampling: on what, with which changes, where, and the folder of the run."""
+
+    stratify: bool | None
+    confidence: float
+    data: Data
+    target: str | None
+    set: Overrides
+    seed: int | None
+    device: Device
+    jobs: int | None
+    out: Out
+    overwrite: bool
+    resume: bool
+    watch: Watcher
+
+
 def prepare(
     command: str,
     splitter: Callable[[Dataset, int, Strata], Resamples],
@@ -100,19 +119,19 @@ def prepare(
     *,
     options: dict[str, Any],
     arguments: list[str],
-    data: Data,
-    target: str | None,
-    set: Overrides,
-    seed: int | None,
-    stratify: bool | None,
-    confidence: float,
-    device: Device,
-    jobs: int | None,
-    out: Out,
-    overwrite: bool,
-    resume: bool,
-    watch: Watcher,
     everything: bool = False,
+    stratify: bool | None = None,
+    confidence: float = 0.95,
+    data: Data = None,
+    target: str | None = None,
+    set: Overrides = None,
+    seed: int | None = None,
+    device: Device = "auto",
+    jobs: int | None = None,
+    out: Out = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    watch: Watcher = SILENT,
 ) -> Prepared:
     """Load the experiment and its data, and divide the rows: `splitter(data, seed, strata)`."""
     began = time.perf_counter()
