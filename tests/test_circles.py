@@ -20,10 +20,10 @@ def name_of(path: Path) -> str:
 MODULES = {name_of(path): path for path in PATHS}
 
 
-def imported(node: ast.AST) -> Iterator[str]:
-    """The package's modules that are imported at run time, in functions too, but not for type checkers alone."""
+def imported(node: ast.AST, *, for_types: bool) -> Iterator[str]:
+    """The package's modules that are imported, in functions too; those for type checkers alone if asked for."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING" and not for_types:
             continue
         if isinstance(child, ast.Import):
             yield from (alias.name for alias in child.names if alias.name in MODULES)
@@ -32,7 +32,7 @@ def imported(node: ast.AST) -> Iterator[str]:
             yield from (name for name in below if name in MODULES)
             if not all(name in MODULES for name in below):
                 yield str(child.module)
-        yield from imported(child)
+        yield from imported(child, for_types=for_types)
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:
@@ -69,8 +69,16 @@ def test_circles_are_found() -> None:
     assert circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
 
+def graph_of_imports(*, for_types: bool) -> dict[str, set[str]]:
+    trees = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+    return {name: set(imported(tree, for_types=for_types)) - {name} for name, tree in trees.items()}
+
+
 def test_there_are_no_circles() -> None:
-    graph = {
-        name: set(imported(ast.parse(path.read_text(encoding="utf-8")))) - {name} for name, path in MODULES.items()
-    }
+    assert circles(graph_of_imports(for_types=False)) == []
+
+
+def test_there_are_no_circles_for_type_checkers() -> None:
+    graph = graph_of_imports(for_types=True)
+    graph["dlrun"] = set()  # it names the workflows, and they ask it for its version
     assert circles(graph) == []

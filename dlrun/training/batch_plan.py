@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,48 +11,53 @@ import numpy.typing as npt
 from dlrun.backend import Array, Backend
 from dlrun.graph.plan import Plan
 from dlrun.graph.shaping import pack
-from dlrun.nn.network import NetworkGraph
+from dlrun.nn.network import Architecture, NetworkGraph
 from dlrun.training.augment import Augmentation
 from dlrun.training.dropout import DropoutMasks
 from dlrun.training.replica import Replica
 from dlrun.training.rows import BatchBuffer
 
-if TYPE_CHECKING:
-    from dlrun.training.stack import Stack
-
 
 class BatchPlan:
     """Everything bound for one batch shape (R, B): the gathered rows, masks, forward and backward sweep."""
 
-    def __init__(self, stack: Stack, B: int, *, even: bool) -> None:
-        backend, net, R = stack.backend, stack.net, stack.R
-        self.even = even
+    def __init__(
+        self,
+        backend: Backend,
+        net: Architecture,
+        replicas: Sequence[Replica],
+        buffer: BatchBuffer,
+        augmentation: Augmentation | None,
+        *,
+        even: bool,
+        parameters: Mapping[str, Array],
+        gradient: Array,
+        batch_statistics: Array,
+    ) -> None:
+        """`parameters` are the blocks of θ and what a feature map has drawn, by their names in the graph.
+
+        Each run writes `gradient` (R, P) and, with batch normalization, `batch_statistics`.
+        """
+        self.even, self.buffer, self.augmentation = even, buffer, augmentation
+        R, B, _ = buffer.array.shape
         graph = NetworkGraph(net, R, B, training=True, even=even)
-        self.buffer = BatchBuffer(backend, stack.store, stack.adjustment, R, B)
-        dtype = stack.store.dtype
-        self.augmentation = None
-        if stack.settings.augment is not None:
-            n = stack.normalization
-            self.augmentation = Augmentation(
-                backend, stack.settings.augment, self.buffer.x, shift=n.shift, scale=n.scale
-            )
-        arrays: dict[str, Array] = {"x": self.buffer.x, "y": self.buffer.y, **net.block_views(stack.theta)}
+        dtype = buffer.array.dtype
+        arrays: dict[str, Array] = {"x": buffer.x, "y": buffer.y, "present": buffer.present, **parameters}
         self.weight = arrays["weight"] = backend.zeros((R, B, 1), dtype)
-        arrays["present"] = self.buffer.present
         self.penalty = {name: backend.zeros((R, 1, 1), dtype) for name in ("l2", "l1") if getattr(net, name)}
         masks = {
             layer: backend.zeros((R, B, width), dtype)
             for layer, width in enumerate(net.hidden, start=1)
             if f"mask{layer}" in graph.leaves
         }
-        arrays |= self.penalty | {f"mask{layer}": mask for layer, mask in masks.items()} | stack.fixed
-        self.masks = DropoutMasks(backend, [r.keep_prob for r in stack.replicas], masks) if masks else None
+        arrays |= self.penalty | {f"mask{layer}": mask for layer, mask in masks.items()}
+        self.masks = DropoutMasks(backend, [r.keep_prob for r in replicas], masks) if masks else None
         assert graph.gradient is not None
-        fetches, targets = [graph.cost, graph.gradient], {graph.gradient: stack.gradient}
+        fetches, targets = [graph.cost, graph.gradient], {graph.gradient: gradient}
         if net.batch_norm:
             packed = pack([graph.batch_statistics[name] for name, _ in net.statistics])
             fetches.append(packed)
-            targets[packed] = stack.batch_statistics
+            targets[packed] = batch_statistics
         self.plan = Plan(backend, fetches, graph.bindings(arrays), targets)
         self.cost = self.plan.outputs[graph.cost].reshape(R)
 

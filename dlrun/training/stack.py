@@ -27,11 +27,11 @@ from dlrun.optim.optimizers import OPTIMIZERS, Hyperparameters
 from dlrun.optim.schedules import learning_rates
 from dlrun.optim.stepper import Stepper
 from dlrun.rng import fold_in, generator, permutations, stream_keys
-from dlrun.training.augment import Augment
+from dlrun.training.augment import Augment, Augmentation
 from dlrun.training.batch_plan import BatchPlan
 from dlrun.training.epoch_order import block_rows, two_level_order, window_batches
 from dlrun.training.replica import Replica
-from dlrun.training.rows import Adjustment, Copies, Normalization, RowStore, batch_index
+from dlrun.training.rows import Adjustment, BatchBuffer, Copies, Normalization, RowStore, batch_index
 
 FloatArray = npt.NDArray[np.float64]
 CHECK_EVERY = 64  # steps between looks at whether any replica still has a finite cost
@@ -265,7 +265,7 @@ class Stack:
         """The plan for this batch with its rows gathered."""
         plan = self._plans.get((B, even))
         if plan is None:
-            plan = self._plans[B, even] = BatchPlan(self, B, even=even)
+            plan = self._plans[B, even] = self._new_plan(B, even)
             plan.set_counts(self.backend, counts, self.replicas)
         elif not even:
             plan.set_counts(self.backend, counts, self.replicas)
@@ -275,6 +275,22 @@ class Stack:
         rows = index if index.shape[1] == B else np.ascontiguousarray(index[:, :B])
         plan.buffer.gather(rows)
         return plan
+
+    def _new_plan(self, B: int, even: bool) -> BatchPlan:
+        """A plan bound to the arrays of the present stack."""
+        backend, augment, n = self.backend, self.settings.augment, self.normalization
+        buffer = BatchBuffer(backend, self.store, self.adjustment, self.R, B)
+        return BatchPlan(
+            backend,
+            self.net,
+            self.replicas,
+            buffer,
+            Augmentation(backend, augment, buffer.x, shift=n.shift, scale=n.scale) if augment is not None else None,
+            even=even,
+            parameters=self.net.block_views(self.theta) | self.fixed,
+            gradient=self.gradient,
+            batch_statistics=self.batch_statistics,
+        )
 
     def _averaging_weights(self, t: npt.NDArray[np.int64]) -> Array:
         """(1−β)/(1−βᵗ): with these weights a running average is the bias-corrected one, v/(1−βᵗ)."""
