@@ -13,7 +13,6 @@ import numpy.typing as npt
 from dlrun.backend import Backend
 from dlrun.code_names import is_function
 from dlrun.data.dataset import Dataset
-from dlrun.data.scaling import fit_scalings
 from dlrun.data.stored_features import Features, StoredFeatures
 from dlrun.errors import ConfigError
 from dlrun.nn.activations import CUSTOM as CUSTOM_ACTIVATION
@@ -26,9 +25,10 @@ from dlrun.training.augment import Augment
 from dlrun.training.epoch_order import is_large
 from dlrun.training.memory_check import refuse_oversize
 from dlrun.training.replica import Replica, no_rows
-from dlrun.training.rows import Normalization, RowStore, one_hot_targets, storage_scaling
+from dlrun.training.replica_scaling import ReplicaScaling, target_is_scaled
+from dlrun.training.rows import Normalization, RowStore, one_hot_targets
 from dlrun.training.stack import Stack, StackSettings
-from dlrun.training.streamed_rows import StreamedRows, streamed_storage_scaling
+from dlrun.training.streamed_rows import StreamedRows
 
 if TYPE_CHECKING:
     from dlrun.config.schema import Experiment
@@ -215,52 +215,15 @@ class Problem:
 
     # -- scaling -------------------------------------------------------------------------------
 
-    def normalization(self, rows: Sequence[Rows]) -> Normalization:
-        """The scaling of each replica, fitted on its training rows alone; once for replicas that share an array."""
-        known: dict[int, int] = {}
-        places = np.array([known.setdefault(id(part), len(known)) for part in rows], np.int64)
-        if len(known) < len(rows):
-            return self.normalization(list({id(part): part for part in rows}.values())).take(places)
-        data, options = self.dataset, self.experiment.data
-        scaling = fit_scalings(
-            data.features,
-            list(rows),
-            normalize=options.normalize,
-            missing=options.missing,
-            categorical=data.categorical,
-        )
-        y_shift, y_scale = self._target_scaling(rows)
-        return Normalization(scaling.fill, scaling.shift, scaling.scale, y_shift, y_scale)
-
-    def reference(self) -> Normalization:
-        """The scaling under which rows that several replicas share are stored; it follows from the data alone."""
-        data = self.dataset
-        numeric = (
-            ~data.categorical if self.experiment.data.normalize != "none" else np.zeros(len(data.categorical), bool)
-        )
-        if isinstance(data.features, StoredFeatures):
-            shift, scale = streamed_storage_scaling(data.features, numeric)
-        else:
-            shift, scale = storage_scaling(data.features, numeric)
-        y_shift, y_scale = np.zeros(self.outputs), np.ones(self.outputs)
-        if self._target_is_scaled:
-            y_shift, y_scale = storage_scaling(self.targets, np.ones(self.outputs, bool))
-        return Normalization(*(array[None] for array in (shift, shift, scale, y_shift, y_scale)))
-
     @property
-    def _target_is_scaled(self) -> bool:
-        """A regression's target is standardized with the inputs, unless data.normalize_target says otherwise."""
+    def _scaling(self) -> ReplicaScaling:
         options = self.experiment.data
-        wanted = options.normalize != "none" if options.normalize_target is None else options.normalize_target
-        return wanted and self.dataset.task == "regression"
+        targets = self.targets if target_is_scaled(options, self.dataset.task) else None
+        return ReplicaScaling(self.dataset, options, self.outputs, targets)
 
-    def _target_scaling(self, rows: Sequence[Rows]) -> tuple[FloatArray, FloatArray]:
-        shape = (len(rows), self.outputs)
-        if not self._target_is_scaled:
-            return np.zeros(shape), np.ones(shape)
-        means = np.array([self.targets[part].mean(axis=0) for part in rows])
-        spreads = np.array([self.targets[part].std(axis=0) for part in rows])
-        return means, np.divide(1.0, spreads, out=np.ones(shape), where=spreads > 0)
+    def normalization(self, rows: Sequence[Rows]) -> Normalization:
+        """The scaling of each replica, fitted on its training rows alone."""
+        return self._scaling.fitted(rows)
 
     def baseline_features(self, kind: str, train: Rows) -> FloatArray:
         """What a baseline looks at: all rows scaled by the training rows; nothing (n, 0) for a constant answer."""
@@ -309,7 +272,7 @@ class Problem:
 
     def shared_rows(self, backend: Backend) -> RowStore:
         """The data stored once, for replicas that each scale it in their own way."""
-        return self.stored_rows(backend, self.reference(), shared=True)
+        return self.stored_rows(backend, self._scaling.shared(), shared=True)
 
     def stored_rows(self, backend: Backend, scaling: Normalization, *, shared: bool = False) -> RowStore:
         """The rows under a scaling (one replica): on the device, or in their file if that is where they are."""

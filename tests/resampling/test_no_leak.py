@@ -19,7 +19,7 @@ from dlrun.resampling.estimates import estimate_error, row_losses
 from dlrun.resampling.resamples import Resample, drawn_counts
 from dlrun.resampling.run import ResamplingRun, predictions_of
 from dlrun.resampling.splitters import bootstrap, k_fold
-from dlrun.training import problem as problem_module
+from dlrun.training import replica_scaling
 from dlrun.training.problem import Problem
 
 ROWS = 120
@@ -225,7 +225,7 @@ def filled_from_everyone(features, rows_list, **options):
 
 @pytest.mark.parametrize("planted", [everyone, filled_from_everyone])
 def test_planted_scaling_and_imputation_by_all_rows_are_caught(table, rng, monkeypatch, planted):
-    monkeypatch.setattr(problem_module, "fit_scalings", planted)
+    monkeypatch.setattr(replica_scaling, "fit_scalings", planted)
     assert not untouched_by_test_rows(table, random_columns(rng), NETWORKS["minmax"])
 
 
