@@ -16,7 +16,7 @@ from dlrun.data.dataset import Dataset
 from dlrun.data.stored_features import Features, StoredFeatures
 from dlrun.errors import ConfigError
 from dlrun.nn.activations import CUSTOM as CUSTOM_ACTIVATION
-from dlrun.nn.losses import LOSSES, default_loss, loss_named
+from dlrun.nn.losses import default_loss, loss_named
 from dlrun.nn.network import Architecture
 from dlrun.nn.user_functions import UserFunctions, load_functions
 from dlrun.records import counted
@@ -24,6 +24,7 @@ from dlrun.rng import generator
 from dlrun.training.augment import Augment
 from dlrun.training.epoch_order import is_large
 from dlrun.training.memory_check import refuse_oversize
+from dlrun.training.misfits import refuse_misfits
 from dlrun.training.replica import Replica, no_rows
 from dlrun.training.replica_scaling import ReplicaScaling, target_is_scaled
 from dlrun.training.rows import Normalization, RowStore, one_hot_targets
@@ -46,35 +47,7 @@ class Problem:
     run_code: bool = True  # whether the Python functions that the experiment names may be loaded
 
     def __post_init__(self) -> None:
-        model, data = self.experiment.model, self.dataset
-        loss = loss_named(self.loss)
-        if loss.task != data.task:
-            fitting = ", ".join(name for name, each in LOSSES.items() if each.task == data.task)
-            raise ConfigError(
-                f'model.loss = "{loss.name}" does not fit the {data.task} target {data.target_name!r}; '
-                f"should be one of {fitting}"
-            )
-        if loss.one_output and len(data.classes) != 2:
-            raise ConfigError(
-                f'model.loss = "{loss.name}" tells two classes apart, and {data.target_name!r} has '
-                f'{len(data.classes)}; should be "cross_entropy"'
-            )
-        wrong = {"classification": "mean", "regression": "majority"}[data.task]
-        if model.kind == wrong:
-            right = "majority" if wrong == "mean" else "mean"
-            raise ConfigError(f'model.kind = "{wrong}" does not fit a {data.task}; its baseline is "{right}"')
-        if data.task == "classification" and self.experiment.data.normalize_target:
-            raise ConfigError(
-                f"data.normalize_target = true does nothing for the classes of {data.target_name!r}; "
-                "should be left out, or task be regression"
-            )
-        if model.batch_norm and self.experiment.training.batch_size == 1:
-            raise ConfigError("training.batch_size = 1 leaves batch normalization no variance; should be 2 or more")
-        if model.kind == "nearest_neighbor" and isinstance(data.features, StoredFeatures):
-            raise ConfigError(
-                f'model.kind = "nearest_neighbor" keeps all rows in memory, and those of {data.name} stay in their '
-                "file; should be another kind, or data.stream = false"
-            )
+        refuse_misfits(self.experiment, self.dataset, loss_named(self.loss))
         _ = self.augment  # refused here, before anything is trained
 
     @cached_property
