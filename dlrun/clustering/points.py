@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from dlrun.data.dataset import used_columns
 from dlrun.data.encoding import ColumnEncoding, categorical_mask, encode_table, feature_names, fit_encoding
 from dlrun.data.gaps import Gaps
 from dlrun.data.scaling import fit_scaling
@@ -70,7 +71,7 @@ def load_points(data: DataConfig, *, folder: Path, seed: int) -> Points:
     target = table.default_target if data.target is None else data.target
     if target is not None:
         table.column(target, key="data.target")
-    names = [*(data.features or (name for name in table.names if name not in (target, data.group)))]
+    names = list(data.features or used_columns(table, data, target))
     if not names:
         raise DataError(f"{table.name} has no column to cluster by, besides its target {target!r}")
     for name in names:

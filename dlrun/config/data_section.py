@@ -80,7 +80,16 @@ class DataConfig(Section):
             Allowed("a list of one or more column names in quotes"),
         ]
         | None
-    ) = Field(default=None, description="the columns to predict from; left out: all but target and group")
+    ) = Field(default=None, description="the columns to predict from; left out: all but target, group and exclude")
+    exclude: (
+        Annotated[
+            tuple[Text, ...],
+            as_tuple,
+            Field(min_length=1),
+            Allowed("a list of one or more column names in quotes"),
+        ]
+        | None
+    ) = Field(default=None, description="columns not to use; features says the same the other way round")
     group: Text | None = Field(default=None, description="a column whose equal values stay in the same part or fold")
     missing: Literal["error", "mean", "drop"] = Field(
         default="error",
@@ -130,6 +139,13 @@ class DataConfig(Section):
             problems.append((("features",), f"names {twice[0]!r} twice; should name a column once"))
         if self.target is not None and self.target in features:
             problems.append((("features",), f"holds {self.target!r}, which is the target; should not"))
+        excluded = self.exclude or ()
+        if excluded and features:
+            problems.append((("exclude",), "stands beside data.features, which names the columns; should be left out"))
+        if self.target is not None and self.target in excluded:
+            problems.append((("exclude",), f"holds {self.target!r}, which is the target; should not"))
+        if self.group is not None and self.group in excluded:
+            problems.append((("exclude",), f"holds {self.group!r}, which is data.group; should not"))
         if self.group is not None and self.group == self.target:
             problems.append((("group",), "is the target too; should be another column"))
         if problems:

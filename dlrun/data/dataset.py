@@ -17,7 +17,7 @@ from dlrun.data.sources import STORED_SUFFIXES, load_table, open_stored
 from dlrun.data.stored_features import Features
 from dlrun.data.table import BoolArray, FloatArray, IntArray, Table
 from dlrun.data.target import Task, read_target
-from dlrun.data.values import shorten
+from dlrun.data.values import shorten, suggestion
 from dlrun.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _feature_columns(table: Table, data: DataConfig, target: str) -> list[str]:
         if data.group == target:
             raise DataError(f"data.group = {target!r} is the target too; it must be another column.")
     if data.features is None:
-        names = [name for name in table.names if name not in (target, data.group)]
+        names = used_columns(table, data, target)
     else:
         names = list(data.features)
         if target in names:
@@ -193,9 +193,24 @@ def _feature_columns(table: Table, data: DataConfig, target: str) -> list[str]:
             f"{table.name} leaves no feature to predict {target!r} from; its columns: {shorten(table.names)}. "
             "At least one more is needed."
         )
+    if any(name in table.unusable for name in names):
+        fit_encoding(table, names)  # which names all that cannot be used, these and others
     for name in names:
         table.column(name, key="data.features")
     return names
+
+
+def used_columns(table: Table, data: DataConfig, target: str | None) -> list[str]:
+    """All columns but the target, the group and those excluded. DataError for an excluded one that is not there."""
+    excluded = data.exclude or ()
+    for name in excluded:
+        if name not in table.names:
+            raise DataError(
+                f"{table.name} has no column {name!r} (data.exclude){suggestion(name, table.names, what='Columns')}"
+            )
+    if target in excluded:
+        raise DataError(f"data.exclude names the target {target!r}; take it out.")
+    return [name for name in table.names if name not in (target, data.group, *excluded)]
 
 
 def _hash(table: str, target: str, task: Task, rows: IntArray) -> str:

@@ -51,9 +51,30 @@ def fit_encoding(table: Table, names: Sequence[str]) -> tuple[ColumnEncoding, ..
     Raises DataError for a text column with more than 1000 different values, or, in a table of more
     than 50 rows, with more than half as many as rows: names, identifiers and dates tell nothing.
     """
-    encoding = tuple(_fit_column(table, name) for name in names)
+    encoding: list[ColumnEncoding] = []
+    wrong: dict[str, str] = {}
+    for name in names:
+        try:
+            encoding.append(_fit_column(table, name))
+        except DataError as error:
+            wrong[name] = str(error)
+    if wrong:
+        raise DataError(_cannot_be_used(table.name, wrong, others=bool(encoding)))
     refuse_equal_features(table.name, encoding)
-    return encoding
+    return tuple(encoding)
+
+
+def _cannot_be_used(table: str, wrong: dict[str, str], *, others: bool) -> str:
+    """What is wrong with all these columns, and the setting that leaves them out where others are left."""
+    from dlrun.config.keys import value_text
+
+    told = next(iter(wrong.values()))
+    if len(wrong) > 1:
+        told = "\n  ".join([f"{table}: {len(wrong)} columns cannot be used", *wrong.values()])
+    if not others:
+        return told
+    out = f"--set 'data.exclude={value_text(list(wrong))}'"
+    return f"{told}\n  {out} leaves {'it' if len(wrong) == 1 else 'them'} out"
 
 
 def refuse_equal_features(table: str, encoding: Sequence[ColumnEncoding]) -> None:

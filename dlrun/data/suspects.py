@@ -34,10 +34,9 @@ def column_notes(table: str, encoding: Sequence[ColumnEncoding], features: Featu
         elif column.kind == "numeric" and isinstance(features, np.ndarray) and _numbers_rows(features[:, start], rows):
             found[column.name] = "numbers the rows, as identifiers do"
         start += len(column.features)
-    others = [column.name for column in encoding if column.name not in found]
-    if found and others:
+    if found and len(found) < len(encoding):
         told = "; ".join(f"column {name!r} {what}" for name, what in found.items())
-        notes.append(f"{table}: {told}. To leave {'it' if len(found) == 1 else 'them'} out: {_setting(others)}")
+        notes.append(f"{table}: {told}. To leave {'it' if len(found) == 1 else 'them'} out: {_setting(list(found))}")
     return notes
 
 
@@ -57,5 +56,5 @@ def _setting(names: Sequence[str]) -> str:
 
     text = value_text(list(names))
     if len(text) > _LONGEST:
-        return f"name the others in data.features ({shorten(names, 3)})"
-    return f"--set 'data.features={text}'"
+        return f"name them in data.exclude ({shorten(names, 3)})"
+    return f"--set 'data.exclude={text}'"

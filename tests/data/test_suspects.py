@@ -39,8 +39,7 @@ TEXT = ["big" if i % 3 else "small" for i in range(N)]
 def test_identifiers_are_named(numbers: Sequence[object], tmp_path: Path) -> None:
     (note,) = notes(tmp_path, x=X, text=TEXT, id=numbers)
     assert note == (
-        "t.csv: column 'id' numbers the rows, as identifiers do. "
-        'To leave it out: --set \'data.features=["x", "text"]\''
+        "t.csv: column 'id' numbers the rows, as identifiers do. To leave it out: --set 'data.exclude=[\"id\"]'"
     )
 
 
@@ -70,7 +69,7 @@ def test_dates_are_named(form: str, tmp_path: Path) -> None:
     (note,) = notes(tmp_path, x=X, id=range(N), when=dates)
     assert "column 'id' numbers the rows" in note
     assert "column 'when' holds dates" in note
-    assert note.endswith("To leave them out: --set 'data.features=[\"x\"]'")
+    assert note.endswith('To leave them out: --set \'data.exclude=["id", "when"]\'')
 
 
 def test_texts_that_resemble_dates_are_not(tmp_path: Path) -> None:
@@ -89,10 +88,8 @@ def test_nothing_is_said_where_no_column_would_be_left(tmp_path: Path) -> None:
 
 
 def test_of_many_columns_not_all_are_listed(tmp_path: Path) -> None:
-    (note,) = notes(tmp_path, id=range(N), **{f"measurement_{k}": X for k in range(30)})
-    assert note.endswith(
-        "name the others in data.features (measurement_0, measurement_1, measurement_2, … (30 in all))"
-    )
+    (note,) = notes(tmp_path, x=X, **{f"identifier_{k}": range(N) for k in range(30)})
+    assert note.endswith("name them in data.exclude (identifier_0, identifier_1, identifier_2, … (30 in all))")
 
 
 def test_commands_note_it_of_a_table_of_the_user(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,6 +101,6 @@ def test_commands_note_it_of_a_table_of_the_user(tmp_path: Path, capsys: pytest.
     for command in ("train", "crossval --folds 2", "tune --trials 1", "kmeans --clusters 2"):
         assert run([*command.split(), *base]) == 0
         assert "note: " in capsys.readouterr().err, command
-    for silent in (["--quiet"], ["--set", 'data.features=["id", "x"]']):
+    for silent in (["--quiet"], ["--set", 'data.features=["id", "x"]'], ["--set", 'data.exclude=["id"]']):
         assert run(["train", *base, *silent]) == 0
         assert "numbers the rows" not in capsys.readouterr().err
