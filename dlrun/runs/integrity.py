@@ -20,6 +20,7 @@ from dlrun.runs import pictures
 from dlrun.runs.names import LOCK, TENSORBOARD, is_of_a_run
 
 FILES = "files"  # the key of summary.json
+AS_IT_IS = "--no-verify reads it as it is"
 # The most bytes of what is parsed in one piece, and of tables and models.
 _MOST = {".toml": 1 << 26, ".json": 1 << 26, ".jsonl": 1 << 30}
 _MOST_OTHERS = 1 << 36
@@ -87,13 +88,15 @@ def digests(folder: Path) -> dict[str, str]:
 
 def verify(folder: Path, summary: Mapping[str, Any]) -> None:
     """RunError naming the first file that is not as the run left it. A file that is gone is left to its reader."""
-    files = summary.get(FILES)
-    for name, digest in sorted(files.items()) if isinstance(files, dict) else ():
+    files = summary.get(FILES, {})  # runs of before have none
+    if not isinstance(files, dict):
+        raise RunError(f"{folder / 'summary.json'}: damaged: its {FILES!r} is no object of digests; {AS_IT_IS}")
+    for name, digest in sorted(files.items()):
         path = folder / Path(str(name)).name
         if is_of_a_run(path.name) and path.is_file() and _digest(path) != digest:
             raise RunError(
                 f"{path}: has changed since the run wrote it: its SHA-256 is not the one in summary.json. Restore it, "
-                "or run the experiment again; --no-verify reads it as it is"
+                f"or run the experiment again; {AS_IT_IS}"
             )
 
 

@@ -157,7 +157,8 @@ def threads_for(problem: Problem, jobs: int | None) -> int:
 
 def starting_model(problem: Problem, watch: Watcher) -> TrainedModel | None:
     """The model that training.init_from names."""
-    from dlrun.runs.stored import open_model
+    from dlrun.runs.integrity import AS_IT_IS
+    from dlrun.runs.stored import MODEL, open_model
 
     path = problem.experiment.training.init_from
     if path is None:
@@ -165,7 +166,9 @@ def starting_model(problem: Problem, watch: Watcher) -> TrainedModel | None:
     try:
         model = open_model(Path(path))
     except RunError as error:
-        raise RunError(f"training.init_from = {path!r}: {error}") from None
+        # Training has no --no-verify: a model file that is named by itself is taken as it is.
+        told = str(error).replace(AS_IT_IS, f"training.init_from = {str(Path(path) / MODEL)!r} takes it as it is")
+        raise RunError(f"training.init_from = {path!r}: {told}") from None
     if model.preprocessing.feature_names != problem.dataset.feature_names:
         watch.note(f"note: the model in {path} was trained on other columns than those of this experiment")
     return model

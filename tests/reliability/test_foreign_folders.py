@@ -357,6 +357,34 @@ def test_a_run_of_before_is_read_as_it_is(runs: Path, here: Path, dlrun: Dlrun) 
     assert dlrun("evaluate", "run").status == 0
 
 
+@pytest.mark.parametrize("files", [["x"], "x", 3, None])
+def test_digests_that_are_none_are_refused_and_not_passed_over(
+    files: object, runs: Path, here: Path, dlrun: Dlrun
+) -> None:
+    import json
+
+    folder = copied(runs, "train", here)
+    summary = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps({**summary, "files": files}))
+    result = dlrun("evaluate", "run")
+    assert result.status == 2
+    assert "run/summary.json: damaged: its 'files'" in result.stderr
+    assert dlrun("evaluate", "run", "--no-verify").status == 0
+
+
+def test_a_changed_model_to_start_from_is_named_with_a_way_that_there_is(runs: Path, here: Path, dlrun: Dlrun) -> None:
+    folder = copied(runs, "train", here)
+    with (folder / "metrics.csv").open("a") as file:
+        file.write("\n")
+    line = ["train", "iris", *SETTINGS, "--out", "d", "--set"]
+    refused = dlrun(*line, "training.init_from=run")
+    assert refused.status == 2
+    assert "--no-verify" not in refused.stderr
+    assert "run/metrics.csv: has changed" in refused.stderr
+    named = refused.stderr.split("training.init_from = ")[-1].split("'")[1]
+    assert dlrun(*line, f"training.init_from={named}").status == 0  # as it is told
+
+
 def test_what_is_added_later_is_no_change(runs: Path, here: Path, dlrun: Dlrun) -> None:
     copied(runs, "train", here)
     for line in ("plot run --kind cost", "report run", "evaluate run", "plot run --kind cost", "report run"):
