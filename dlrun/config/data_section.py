@@ -62,12 +62,35 @@ class AugmentConfig(Section):
     )
 
 
+_Pixels = Annotated[int, Field(ge=1, le=4096)]
+
+
+class ImageConfig(Section):
+    """Rows that are pictures: those of a folder of images, or columns that are pixels."""
+
+    size: (
+        Annotated[tuple[_Pixels, _Pixels], as_tuple, Allowed("a list of height and width, each from 1 to 4096")] | None
+    ) = Field(
+        default=None, description="height and width, to which a folder's pictures are brought; left out: as they are"
+    )
+    channels: Literal[1, 3] | None = Field(
+        default=None, description="1 for grey, 3 for red, green and blue; left out: 3 for a folder, 1 for columns"
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> ImageConfig:
+        if self.size is None and self.channels is None:
+            raise fault(((), "should have a size, channels, or both, as in {size = [8, 8], channels = 1}"))
+        return self
+
+
 class DataConfig(Section):
     """The table and what is done to it before training."""
 
     source: Text = Field(
         description="a packaged set, a generator, or a path: .csv, .tsv (these also as .gz, .bz2, .zip), .parquet, "
-        ".npz or .npy, relative to the experiment file (a name with an ending or a slash is a path)"
+        ".npz or .npy, or a folder of images with a folder a class, relative to the experiment file "
+        "(a name with an ending or a slash is a path)"
     )
     target: Text | None = Field(
         default=None, description="the column to predict; packaged sets and generators know theirs"
@@ -117,6 +140,7 @@ class DataConfig(Section):
     decimal: Literal["auto", ".", ","] = Field(
         default="auto", description="of a table in text: the decimal mark; auto: found out, and told"
     )
+    image: ImageConfig | None = Field(default=None, description="the rows are pictures")
     stream: bool | None = Field(
         default=None,
         description=".npy and .parquet: leave the rows in the file and read each batch when it is needed; "

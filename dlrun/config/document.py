@@ -13,6 +13,12 @@ MISSING: Final = object()
 # Other keys of these tables depend on the name: another name starts the table anew.
 _NAMED_TABLES = (("optimizer", "decay"), ("model", "feature_map"))
 
+# A network is described layer by layer or in the short form: who sets one of them means it in place of the other.
+_IN_PLACE_OF: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("model", "layers"): ("hidden", "keep_prob", "batch_norm", "feature_map"),
+    ("model", "hidden"): ("layers",),
+}
+
 # Keys whose values are paths where they look like one (data.source) or always (training.init_from).
 _SOURCE = ("data", "source")
 _INIT_FROM = ("training", "init_from")
@@ -30,6 +36,8 @@ def find(document: Any, path: tuple[str | int, ...]) -> Any:
     for part in path:
         if isinstance(value, dict) and part in value:
             value = value[part]
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[int(part)]
         else:
             return MISSING
     return value
@@ -38,12 +46,15 @@ def find(document: Any, path: tuple[str | int, ...]) -> Any:
 def set_value(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     """Put the value at the path, in place, making the tables on the way.
 
-    Another `name` for the decay or the feature map drops the keys that belonged to the old one.
+    Another `name` for the decay or the feature map drops the keys that belonged to the old one, and `model.layers`
+    drops the short form in whose place it stands.
     Raises NotATableError.
     """
     table = _table(document, path[:-1])
     if path[:-1] in _NAMED_TABLES and path[-1] == "name" and table.get("name", value) != value:
         table.clear()
+    for key in _IN_PLACE_OF.get(path, ()):
+        table.pop(key, None)
     table[path[-1]] = value
 
 

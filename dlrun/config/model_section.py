@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from dlrun.code_names import FunctionName
+from dlrun.config.layers_section import Layers
 from dlrun.config.section import Allowed, Positive, Section, as_tuple, fault
 
 WIDTH_LIMIT = 100_000
@@ -82,6 +83,9 @@ class ModelConfig(Section):
         default=(64, 32),
         description="units of each hidden layer; [] is linear, logistic or softmax regression",
     )
+    layers: Layers | None = Field(
+        default=None, description="in place of hidden: the layers in their order; the output layer follows by itself"
+    )
     activation: Activation = Field(
         default="relu", description="of the hidden layers; a function of your own takes z and gives a"
     )
@@ -130,6 +134,26 @@ class ModelConfig(Section):
         if problems:
             raise fault(*problems)
         return self
+
+    @model_validator(mode="after")
+    def _layers_stand_alone(self) -> ModelConfig:
+        if self.layers is None:
+            return self
+        beside: dict[str, str] = {
+            "hidden": 'takes the place of model.layers; should be left out, and its units be layers of kind "dense"',
+            "keep_prob": 'should be left out, and dropout be layers of kind "dropout"',
+            "batch_norm": 'should be left out, and be layers of kind "batch_norm"',
+            "feature_map": "goes with hidden; should be left out where layers are given",
+        }
+        given = {key for key in beside if getattr(self, key) != type(self).model_fields[key].default}
+        if given:
+            raise fault(*(((key,), beside[key]) for key in beside if key in given))
+        return self
+
+    def applicable(self) -> frozenset[str]:
+        """All keys, but the short form where the layers are listed."""
+        short = {"hidden", "keep_prob", "batch_norm", "feature_map"} if self.layers is not None else set()
+        return frozenset(type(self).model_fields) - short
 
     @model_validator(mode="after")
     def _one_keep_prob_per_layer(self) -> ModelConfig:

@@ -150,6 +150,10 @@ class TrainingConfig(Section):
         Field(default=64, description='rows per update, or "full" for all of them at once')
     )
     shuffle: bool = Field(default=True, description="draw a new order of the rows each epoch")
+    truncate: Count | None = Field(
+        default=None,
+        description="recurrent layers: steps of a window of truncated back-propagation through time; left out: all",
+    )
     init_from: Text | None = Field(
         default=None,
         description="a run's folder, relative to the experiment file, whose weights to start from",

@@ -13,6 +13,7 @@ import numpy as np
 from dlrun.data.encoding import ColumnEncoding, categorical_mask, encode_table, feature_names, fit_encoding
 from dlrun.data.gaps import Gaps
 from dlrun.data.group_codes import GroupCodes
+from dlrun.data.row_shapes import padding_marks, row_shape
 from dlrun.data.sources import STORED_SUFFIXES, load_table, open_stored
 from dlrun.data.stored_features import Features
 from dlrun.data.table import BoolArray, FloatArray, IntArray, Table
@@ -52,6 +53,9 @@ class Dataset:
     rows: IntArray
     hash: str
     encoding: tuple[ColumnEncoding, ...]
+    shape: tuple[int, ...] | None = None  # of a row that is a picture (H, W, C) or a sequence (T, d)
+    masked: bool = False  # the last number of each step says whether it is there
+    tokens: int = 0  # how many tokens there are, where steps are their numbers
     notes: tuple[str, ...] = ()  # what is to be said about how it was read
 
     def __len__(self) -> int:
@@ -85,6 +89,7 @@ def _from_memory(data: DataConfig, task: Task | None, folder: Path, seed: int) -
         seed=seed if data.seed is None else data.seed,
         delimiter=data.delimiter,
         decimal=data.decimal,
+        image=data.image,
     )
     return dataset_of(table, data, task=task)
 
@@ -109,7 +114,7 @@ def dataset_of(table: Table, data: DataConfig, *, task: Task | None) -> Dataset:
         task=chosen,
         features=encode_table(kept, encoding),
         feature_names=feature_names(encoding),
-        categorical=categorical_mask(encoding),
+        categorical=categorical_mask(encoding) | padding_marks(table),
         target=target,
         target_name=target_name,
         classes=classes,
@@ -118,6 +123,8 @@ def dataset_of(table: Table, data: DataConfig, *, task: Task | None) -> Dataset:
         hash=_hash(table.hash, target_name, chosen, rows),
         encoding=encoding,
         notes=table.notes,
+        shape=row_shape(table, data, encoding),
+        masked=table.masked,
     )
 
 
@@ -151,6 +158,7 @@ def _from_file(stored: StoredTable, data: DataConfig, task: Task | None) -> Data
         rows=rows,
         hash=_hash(survey.hash, target_name, chosen, rows),
         encoding=encoding,
+        shape=row_shape(stored.head, data, encoding),
     )
 
 

@@ -35,6 +35,8 @@ class Generated:
     rows: int = 200
     target: str = "class"
     task: Literal["classification", "regression"] = "classification"
+    shape: tuple[int, ...] | None = None  # of a row that is a picture (H, W, C) or a sequence (T, d)
+    answers: Callable[[FloatArray], FloatArray] | None = None  # a regression's target, from the points
 
 
 def _gaussians_1d(label: IntArray, random: np.random.Generator) -> FloatArray:
@@ -87,6 +89,44 @@ def _random_labels(label: IntArray, random: np.random.Generator) -> FloatArray:
     return np.zeros((len(label), 2))
 
 
+SIDE, SIZE = 16, 7  # of a picture, and of the shape in it
+STEPS = 50
+
+
+def _shapes(label: IntArray, random: np.random.Generator) -> FloatArray:
+    """A frame, a plus, a cross or a disc of one colour, anywhere on a ground of another: no place tells the class."""
+    i, j = np.indices((SIZE, SIZE)) - SIZE // 2
+    edge, half = np.maximum(abs(i), abs(j)), SIZE // 2
+    forms = np.stack([edge == half, (i == 0) | (j == 0), abs(i) == abs(j), i**2 + j**2 <= half**2 + 1])
+    n = len(label)
+    pictures = np.empty((n, SIDE, SIDE, 3))
+    ground, ink = random.uniform(0, 1, (2, n, 3))
+    near = np.abs(ground - ink).max(axis=1) < 0.4  # too alike to be seen
+    ink[near] = np.where(ground[near] > 0.5, ground[near] - 0.5, ground[near] + 0.5)
+    top, left = random.integers(0, SIDE - SIZE + 1, (2, n))
+    pictures[:] = ground[:, None, None, :]
+    for k in range(n):
+        window = pictures[k, top[k] : top[k] + SIZE, left[k] : left[k] + SIZE]
+        window[forms[label[k]]] = ink[k]
+    return pictures.reshape(n, -1)
+
+
+def _adding(label: IntArray, random: np.random.Generator) -> FloatArray:
+    """Numbers from 0 to 1, and marks at two steps, one in either half (Hochreiter and Schmidhuber 1997)."""
+    n, half = len(label), STEPS // 2
+    sequences = np.zeros((n, STEPS, 2))
+    sequences[:, :, 0] = random.uniform(0, 1, (n, STEPS))
+    rows = np.arange(n)
+    for start, stop in ((0, half), (half, STEPS)):
+        sequences[rows, random.integers(start, stop, n), 1] = 1
+    return sequences.reshape(n, -1)
+
+
+def _sum_of_marked(points: FloatArray) -> FloatArray:
+    values, marks = points.reshape(len(points), STEPS, 2).transpose(2, 0, 1)
+    return np.asarray((values * (marks > 0.5)).sum(axis=1))
+
+
 GENERATORS = {
     "gaussians_1d": Generated(
         description="one feature: class 0 from N(5, 3), class 1 from N(−5, 3)",
@@ -109,6 +149,26 @@ GENERATORS = {
     "spirals": Generated(description="two spiral arms of one and a half turns", points=_spirals, noise=0.02, rows=400),
     "pinwheel": Generated(
         description="three bent arms about a centre", points=_pinwheel, noise=0.08, classes=3, rows=300
+    ),
+    "shapes": Generated(
+        description="colour pictures of 16 × 16: a frame, a plus, a cross or a disc, anywhere",
+        points=_shapes,
+        noise=0.05,
+        classes=4,
+        rows=2000,
+        target="shape",
+        shape=(SIDE, SIDE, 3),
+    ),
+    "adding": Generated(
+        description="sequences of 50 numbers, two of them marked, whose sum is asked for",
+        points=_adding,
+        noise=0.0,
+        classes=1,
+        rows=4000,
+        target="sum",
+        task="regression",
+        shape=(STEPS, 2),
+        answers=_sum_of_marked,
     ),
     "random_labels": Generated(
         description="balanced labels that the two features say nothing about",
@@ -137,8 +197,10 @@ def generate(name: str, *, rows: int | None = None, noise: float | None = None, 
     random = generator(seed, 0, f"data:{name}")
     label = np.arange(rows, dtype=np.int64) % chosen.classes
     points = chosen.points(label, random)
+    clean = points
     points = points + noise * random.standard_normal(points.shape)
     names = ["x"] if points.shape[1] == 1 else [f"x{number + 1}" for number in range(points.shape[1])]
     columns: dict[str, Column] = {key: points[:, index].copy() for index, key in enumerate(names)}
-    columns[chosen.target] = label.astype(np.float64)
-    return Table(name, columns, np.arange(1, rows + 1, dtype=np.int64), "row", chosen.target)
+    columns[chosen.target] = label.astype(np.float64) if chosen.answers is None else chosen.answers(clean)
+    numbers = np.arange(1, rows + 1, dtype=np.int64)
+    return Table(name, columns, numbers, "row", chosen.target, shape=chosen.shape)

@@ -36,9 +36,14 @@ def read_npz(path: Path, *, name: str, limit: int | None = None) -> Table:
     `limit` is the most bytes that all arrays together may take, the machine's memory where left out.
     """
     arrays = _read_arrays(path, name, limit)
-    default_target = None
+    default_target, shape = None, None
     for matrix, target in _PAIRS:
         if matrix in arrays and target in arrays:
+            if arrays[matrix].ndim in (3, 4) and len(arrays[matrix]):
+                if arrays[matrix].ndim == 3:
+                    arrays[matrix] = _with_marks(arrays[matrix], matrix, name)
+                shape = arrays[matrix].shape[1:]
+                arrays[matrix] = arrays[matrix].reshape(len(arrays[matrix]), -1)
             arrays, default_target = _spread(arrays, matrix, target, name), target
             break
     lengths = {key: len(array) for key, array in arrays.items() if array.ndim == 1}
@@ -58,7 +63,26 @@ def read_npz(path: Path, *, name: str, limit: int | None = None) -> Table:
         raise DataError(f"{name} holds no rows; at least 2 are needed.")
     columns = {key: _column(array, key, name) for key, array in arrays.items()}
     numbers = np.arange(1, rows + 1, dtype=np.int64)
-    return check_numbers(Table(name, columns, numbers, "row", default_target))
+    table = Table(
+        name, columns, numbers, "row", default_target, shape=shape, masked=shape is not None and len(shape) == 2
+    )
+    return check_numbers(table)
+
+
+def _with_marks(X: npt.NDArray[Any], matrix: str, name: str) -> npt.NDArray[Any]:
+    """Sequences (n, T, d) with a last number 1 for each step, and 0 for those whose numbers are all NaN: padding."""
+    if X.dtype.kind not in "iuf":
+        raise DataError(f"{name}: the array {matrix!r} is of type {X.dtype}; sequences must be numbers.")
+    absent = np.isnan(X).all(axis=2)
+    again = (absent[:, :-1] & ~absent[:, 1:]).any(axis=1) | absent[:, 0]
+    if again.any():
+        row = int(np.flatnonzero(again)[0]) + 1
+        raise DataError(
+            f"{name}: the array {matrix!r}, row {row}: a step without a number stands before others; padding (NaN) "
+            "belongs behind the last step, and a sequence has at least one."
+        )
+    filled = np.where(absent[:, :, None], 0.0, X)
+    return np.concatenate([filled, ~absent[:, :, None]], axis=2)
 
 
 def _spread(arrays: dict[str, Any], matrix: str, target: str, name: str) -> dict[str, Any]:
@@ -68,8 +92,8 @@ def _spread(arrays: dict[str, Any], matrix: str, target: str, name: str) -> dict
         X = X[:, None]
     if X.ndim != 2:
         raise DataError(
-            f"{name}: the array {matrix!r} has the shape {X.shape}; it must be 2-D, rows × columns "
-            f"(for images: {matrix}.reshape(len({matrix}), -1))."
+            f"{name}: the array {matrix!r} has the shape {X.shape}; it must be rows × columns, for sequences "
+            "rows × steps × numbers, or for pictures rows × height × width × channels."
         )
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]

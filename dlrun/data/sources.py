@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlrun.config.document import is_path
 from dlrun.data.generators import GENERATORS, generate
 from dlrun.data.packaged_sets import PACKAGED
 from dlrun.data.packed import PACKED, unpacked
@@ -15,6 +16,7 @@ from dlrun.data.values import suggestion
 from dlrun.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from dlrun.config.data_section import ImageConfig
     from dlrun.data.stored_tables import StoredTable
 
 STORED_SUFFIXES = (".npy", ".parquet")
@@ -31,6 +33,7 @@ def load_table(
     as_text: Collection[str] = (),
     delimiter: str = "auto",
     decimal: str = "auto",
+    image: ImageConfig | None = None,
 ) -> Table:
     """The table that `source` names; a path is relative to `folder`.
 
@@ -52,7 +55,19 @@ def load_table(
 
         table = read_csv(packaged_dir("datasets") / f"{source}.csv", name=source, as_text=as_text)
         return Table(source, table.columns, table.numbers, table.numbered, PACKAGED[source].target)
+    if is_image_folder(source, folder):
+        from dlrun.data.image_folder import read_image_folder
+
+        with _readable(source):
+            return read_image_folder(folder / Path(source).expanduser(), name=source, image=image)
     return _load_file(source, folder, as_text, delimiter, decimal)
+
+
+def is_image_folder(source: str, folder: Path) -> bool:
+    """Whether the source is a folder, which can only be one of images."""
+    with _readable(source):
+        path = folder / Path(source).expanduser()
+        return is_path(source) and path.is_dir()
 
 
 def open_stored(source: str, *, folder: Path) -> StoredTable | None:

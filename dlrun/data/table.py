@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -37,6 +37,8 @@ class Table:
     default_target: str | None = None
     unusable: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()  # what is to be said about how it was read
+    shape: tuple[int, ...] | None = None  # of a row whose columns are a picture (H, W, C) or a sequence (T, d)
+    masked: bool = False  # the last number of each step of a sequence is 1, or 0 for padding
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -72,7 +74,7 @@ class Table:
     def take(self, rows: IntArray) -> Table:
         """The table of these rows alone."""
         columns = {name: values[rows] for name, values in self.columns.items()}
-        return Table(self.name, columns, self.numbers[rows], self.numbered, self.default_target, self.unusable)
+        return replace(self, columns=columns, numbers=self.numbers[rows], notes=())
 
 
 def missing_in(values: Column) -> BoolArray:

@@ -88,7 +88,7 @@ def _train(stack: Stack, epochs: int) -> None:
 def _assembled(problem: Problem, stack: Stack, rows: IntArray, *, fixed_dropout: bool) -> CheckedBatch:
     backend, (replica,) = stack.backend, stack.replicas
     net = replace(stack.net, dtype="float64", dropout=stack.net.dropout if fixed_dropout else ())
-    if net.batch_norm and len(rows) < 2:
+    if net.statistics and len(rows) < 2:
         raise ConfigError("batch normalization needs a batch of 2 rows or more to have a gradient")
     n, B = stack.normalization, len(rows)
     x = np.ones((1, B, net.inputs + 1))
@@ -101,11 +101,7 @@ def _assembled(problem: Problem, stack: Stack, rows: IntArray, *, fixed_dropout:
         for name in ("l2", "l1")
         if getattr(net, name)
     }
-    masks = {
-        layer: backend.zeros((1, B, width), "float64")
-        for layer, (width, dropped) in enumerate(zip(net.hidden, net.dropout, strict=False), start=1)
-        if dropped
-    }
+    masks = {layer: backend.zeros((1, B, width), "float64") for layer, width in net.masks.items()}
     if masks:
         keys = fold_in(backend.to_device(stack.keys, np.uint64), 1, backend.xp)
         DropoutMasks(backend, [replica.keep_prob], masks).draw(keys, 0)

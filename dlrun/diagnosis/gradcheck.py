@@ -195,7 +195,7 @@ class _Inspector:
             closer, verdict = self._closer(compared)
         gaps = np.abs(num - ana)
         at = int(np.argmax(np.where(np.isnan(gaps), np.inf, gaps))) if len(compared) else None
-        row, column = divmod(int(compared[at]) - slot.start, slot.shape[1]) if at is not None else (0, 0)
+        row, column = divmod(int(compared[at]) - slot.start, slot.shape[-1]) if at is not None else (0, 0)
         return ParameterCheck(
             name=slot.name,
             size=slot.stop - slot.start,

@@ -143,7 +143,8 @@ def layer_statistics(
     """Statistics for R networks that differ in θ (R, P) alone, on the batch in `arrays`: replicas of one stack."""
     B = int(arrays["x"].shape[1])
     graph = NetworkGraph(net, None, B, training=True, even=True)
-    outputs = [*(a for _, a in graph.layers), graph.z]
+    numbers = [*(number for number, _ in graph.activations), net.placed[-1].number]
+    outputs = [*(a for _, a in graph.activations), graph.z]
     signals = gradients(graph.cost, outputs)
     assert graph.gradient is not None
     rows = backend.to_device(theta, net.dtype)
@@ -157,18 +158,22 @@ def layer_statistics(
         reports = []
         for r, name in enumerate(names):
             layers = [
-                _statistics(layer, each[r], signal[r], weights[f"W{layer}"][r], net, last=layer == len(outputs))
-                for layer, (each, signal) in enumerate(
-                    zip(host[: len(outputs)], host[len(outputs) :], strict=True), start=1
-                )
+                _statistics(layer, each[r], signal[r], _weights(weights, layer, r), net, last=layer == numbers[-1])
+                for layer, each, signal in zip(numbers, host[: len(outputs)], host[len(outputs) :], strict=True)
             ]
             reports.append(LayerReport(name, tuple(layers), net.activation))
     return reports
 
 
+def _weights(gradient: Mapping[str, FloatArray], layer: int, r: int) -> FloatArray:
+    """dW of a layer; of a normalization, which has no W, dγ."""
+    return np.asarray(gradient[f"W{layer}" if f"W{layer}" in gradient else f"gamma{layer}"][r])
+
+
 def _statistics(
     layer: int, a: FloatArray, signal: FloatArray, dW: FloatArray, net: Architecture, *, last: bool
 ) -> LayerStatistics:
+    a, signal = a.reshape(-1, a.shape[-1]), signal.reshape(-1, signal.shape[-1])  # places and steps as rows
     sizes = np.sqrt((a * a).mean(axis=0))  # (units,)
     low, high = SATURATED.get(net.activation, (-np.inf, np.inf))
     at_end = ((a < low) | (a > high)).mean(axis=0) >= ALWAYS

@@ -63,7 +63,7 @@ def _for_the_signal(experiment: Experiment, learning: Sequence[str]) -> list[Ste
     settings = [] if model.activation in ("relu", "leaky_relu", "tanh") else ["model.activation=relu"]
     settings += [] if model.initialization == fitting else [f"model.initialization={fitting}"]
     steps = [Step(name, "an activation and an initialization that fit", tuple(settings))] if settings else []
-    if not model.batch_norm:
+    if not model.batch_norm and model.layers is None:
         steps.append(Step(name, "batch normalization", ("model.batch_norm=true",)))
     if trouble == "explode" and experiment.optimizer.clip_norm is None:
         steps.append(Step(name, "shorter gradients", ("optimizer.clip_norm=1.0",)))
@@ -77,8 +77,11 @@ def _against_bias(experiment: Experiment, *, stopped: bool) -> list[Step]:
     if model.kind != "network":
         return [Step(BIAS, "a network in place of the baseline", ('model.kind="network"',))]
     wider = [2 * width for width in hidden] or [32]
-    steps.append(Step(BIAS, "a bigger network: more units", (f"model.hidden={_listed(wider)}",)))
-    if hidden:
+    if model.layers is not None:
+        steps.append(Step(BIAS, "a bigger network: more units or filters in its layers"))
+    else:
+        steps.append(Step(BIAS, "a bigger network: more units", (f"model.hidden={_listed(wider)}",)))
+    if hidden and model.layers is None:
         steps.append(Step(BIAS, "one more layer", (f"model.hidden={_listed([*hidden, hidden[-1]])}",)))
     steps.append(_longer(experiment, BIAS, stopped=stopped))
     if experiment.optimizer.name != "adam":
@@ -99,11 +102,11 @@ def _against_variance(experiment: Experiment) -> list[Step]:
         return [*steps, Step(VARIANCE, "a network, which generalizes", ('model.kind="network"',))]
     l2 = regularization.l2 * 10 or 0.1
     steps.append(Step(VARIANCE, "more regularization", (f"regularization.l2={l2:.3g}",)))
-    if model.hidden and not _drops(model.keep_prob):
+    if model.layers is None and model.hidden and not _drops(model.keep_prob):
         steps.append(Step(VARIANCE, "dropout", ("model.keep_prob=0.8",)))
     if experiment.training.early_stopping is None and experiment.data.split.dev > 0:
         steps.append(Step(VARIANCE, "early stopping", ("training.early_stopping.patience=10",)))
-    if model.hidden:
+    if model.layers is None and model.hidden:
         smaller = [max(1, width // 2) for width in model.hidden]
         steps.append(Step(VARIANCE, "a smaller network", (f"model.hidden={_listed(smaller)}",)))
     if experiment.data.normalize == "none":

@@ -16,12 +16,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from dlrun.errors import ConfigError, MachineError
+from dlrun.formats.onnx_layers import LayerNodes
 from dlrun.nn.activations import CUSTOM
 from dlrun.nn.losses import loss_named
-from dlrun.nn.network import BATCH_NORM_EPSILON
 
 if TYPE_CHECKING:
     from dlrun.data.encoding import ColumnEncoding
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 OPSET, ML_OPSET, IR_VERSION = 18, 3, 9
 TRUE, FALSE = ("true", "True", "TRUE", "1"), ("false", "False", "FALSE", "0")
-LEAK = 0.01
 
 
 def to_onnx(model: TrainedModel, *, name: str = "dlrun") -> bytes:
@@ -141,19 +139,7 @@ def _network(graph: _Graph, model: TrainedModel, x: str) -> str:
     dtype = np.dtype(net.dtype)
     values = model.parameters()
     a = _mapped(graph, model, graph.cast(x, dtype))
-    for layer in range(1, len(net.hidden) + 2):
-        a = graph.op("MatMul", a, graph.constant(values[f"W{layer}"], dtype))
-        if f"b{layer}" in values:
-            a = graph.op("Add", a, graph.constant(values[f"b{layer}"], dtype))
-        if layer > len(net.hidden):
-            break
-        if net.batch_norm:
-            scale = values[f"gamma{layer}"] / np.sqrt(values[f"variance{layer}"] + dtype.type(BATCH_NORM_EPSILON))
-            a = graph.op("Sub", a, graph.constant(values[f"mean{layer}"], dtype))
-            a = graph.op("Mul", a, graph.constant(scale, dtype))
-            a = graph.op("Add", a, graph.constant(values[f"beta{layer}"], dtype))
-        a = _activated(graph, net.activation, a, dtype)
-    z = graph.cast(a, np.float64)
+    z = graph.cast(LayerNodes(graph, net, values).build(a), np.float64)
     if not model.preprocessing.classes:
         assert model.y_shift is not None
         unscaled = graph.op("Div", z, graph.constant(model.y_scale))
@@ -161,14 +147,6 @@ def _network(graph: _Graph, model: TrainedModel, x: str) -> str:
     if loss_named(net.loss).one_output:
         return graph.op("Sigmoid", graph.op("Concat", graph.op("Neg", z), z, axis=1))
     return graph.op("Softmax", z, axis=1)
-
-
-def _activated(graph: _Graph, activation: str, z: str, dtype: npt.DTypeLike) -> str:
-    if activation == "identity":
-        return z
-    if activation == "leaky_relu":  # in place of LeakyRelu, which runtimes have in float32 alone
-        return graph.op("Max", z, graph.op("Mul", z, graph.constant(LEAK, dtype)))
-    return graph.op({"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}[activation], z)
 
 
 def _mapped(graph: _Graph, model: TrainedModel, x: str) -> str:

@@ -49,6 +49,7 @@ from dlrun.graph.arithmetic import power as pow
 from dlrun.graph.arithmetic import rounded as round
 from dlrun.graph.arithmetic import subtract as sub
 from dlrun.graph.gradients import gradients
+from dlrun.graph.lookup import lookup
 from dlrun.graph.node import OPS, Node, Op, apply, constant, name_scope, placeholder, register, variable
 from dlrun.graph.picture import picture
 from dlrun.graph.plan import Plan
@@ -63,6 +64,7 @@ from dlrun.graph.reductions import (
 )
 from dlrun.graph.session import Action, Session, variables_of
 from dlrun.graph.shaping import concatenate, reshape, shape, squeeze, stop_gradient, transpose
+from dlrun.graph.windows import average_pool, max_pool, patches
 
 __all__ = [
     "OPS",
@@ -75,6 +77,7 @@ __all__ = [
     "add",
     "affine",
     "apply",
+    "average_pool",
     "cast",
     "concatenate",
     "constant",
@@ -88,7 +91,9 @@ __all__ = [
     "leaky_relu",
     "log",
     "log1p",
+    "lookup",
     "matmul",
+    "max_pool",
     "maximum",
     "minimum",
     "mod",
@@ -96,6 +101,7 @@ __all__ = [
     "name_scope",
     "neg",
     "not_equal",
+    "patches",
     "picture",
     "placeholder",
     "pow",

@@ -192,6 +192,23 @@ register(
     )
 )
 
+
+def _bind_assemble(backend: Backend, out: Array, inputs: tuple[Array, ...], attributes: Attributes) -> list[Call]:
+    """Every part in its place, and 0 where there is none."""
+    parts = zip(inputs[:-1], attributes["keys"], strict=True)
+    return [partial(out.fill, 0), *(partial(backend.xp.copyto, _indexed(out, key), part) for part, key in parts)]
+
+
+register(
+    Op(
+        "assemble",
+        lambda attributes, *shapes: shapes[-1],
+        lambda attributes, *dtypes: dtypes[0],
+        _bind_assemble,
+        gradient=lambda node, g: (*(apply("index", g, key=key) for key in node.attributes["keys"]), None),
+    )
+)
+
 # -- concatenation -----------------------------------------------------------------------------
 
 

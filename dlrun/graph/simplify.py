@@ -19,7 +19,20 @@ from dlrun.graph.node import OPS, Concrete, Node, show_shape
 from dlrun.graph.reductions import counted
 
 # Operations whose last input lends its shape, and nothing else.
-SHAPE_ONLY = frozenset({"broadcast_like", "reshape_like", "sum_like", "place", "shape", "count"})
+SHAPE_ONLY = frozenset(
+    {
+        "assemble",
+        "average_pool_gradient",
+        "broadcast_like",
+        "count",
+        "lookup_gradient",
+        "patches_adjoint",
+        "place",
+        "reshape_like",
+        "shape",
+        "sum_like",
+    }
+)
 _FOLDED = {
     "add": "add",
     "subtract": "subtract",

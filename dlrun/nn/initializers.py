@@ -37,12 +37,17 @@ def initial_weights(
     *,
     random: np.random.Generator,
     scale: float | tuple[float, ...] = 0.01,
+    columns: int | None = None,
 ) -> FloatArray:
-    """W (fan_in, fan_out) ~ N(0, σ²), drawn in float64 so that both precisions start alike; or a diagonal matrix."""
+    """W (fan_in, columns) ~ N(0, σ²), drawn in float64 so that both precisions start alike; or a diagonal matrix.
+
+    `columns` are fan_out where they are left out; a convolution's are its filters.
+    """
+    shape = (fan_in, fan_out if columns is None else columns)
     if name == "diagonal":
-        W = np.zeros((fan_in, fan_out))
-        np.fill_diagonal(W, np.resize(scale, min(fan_in, fan_out)))
+        W = np.zeros(shape)
+        np.fill_diagonal(W, np.resize(scale, min(shape)))
         return W
     assert not isinstance(scale, tuple)
     deviation = STANDARD_DEVIATIONS[name](fan_in, fan_out, scale)
-    return random.standard_normal((fan_in, fan_out)) * deviation
+    return random.standard_normal(shape) * deviation

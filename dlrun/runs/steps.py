@@ -24,7 +24,7 @@ def parameter_names(net: Architecture) -> list[str]:
     """Names of the components of θ in their order, counted from 1: W1[1,1], W1[2,1], b1[1], …"""
     names: list[str] = []
     for slot in net.slots:
-        shape = slot.shape if slot.name.startswith("W") else slot.shape[-1:]
+        shape = slot.stored
         places = [""]
         for extent in shape:
             places = [f"{place}{',' if place else ''}{i}" for place in places for i in range(1, extent + 1)]

@@ -45,16 +45,12 @@ class BatchPlan:
         arrays: dict[str, Array] = {"x": buffer.x, "y": buffer.y, "present": buffer.present, **parameters}
         self.weight = arrays["weight"] = backend.zeros((R, B, 1), dtype)
         self.penalty = {name: backend.zeros((R, 1, 1), dtype) for name in ("l2", "l1") if getattr(net, name)}
-        masks = {
-            layer: backend.zeros((R, B, width), dtype)
-            for layer, width in enumerate(net.hidden, start=1)
-            if f"mask{layer}" in graph.leaves
-        }
+        masks = {layer: backend.zeros((R, B, width), dtype) for layer, width in net.masks.items()}
         arrays |= self.penalty | {f"mask{layer}": mask for layer, mask in masks.items()}
         self.masks = DropoutMasks(backend, [r.keep_prob for r in replicas], masks) if masks else None
         assert graph.gradient is not None
         fetches, targets = [graph.cost, graph.gradient], {graph.gradient: gradient}
-        if net.batch_norm:
+        if net.statistics:
             packed = pack([graph.batch_statistics[name] for name, _ in net.statistics])
             fetches.append(packed)
             targets[packed] = batch_statistics

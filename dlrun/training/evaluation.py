@@ -52,7 +52,7 @@ class Evaluator:
     def _chunk_rows(self, device: str) -> int:
         """Rows computed at once. On a CPU they follow from the network alone: the last bits of a product may depend
         on its height, and the figures of a replica must not depend on who else is in the stack."""
-        widest = max(self._stack.net.widths)
+        widest = self._stack.net.widest
         if device == "cpu":
             return max(32, min(256, (1 << 18) // widest))
         return max(32, min(4096, (1 << 24) // (self._stack.R * widest)))

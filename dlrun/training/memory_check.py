@@ -29,7 +29,13 @@ def replica_bytes(net: Architecture, optimizer: str, batch_rows: int) -> int:
 
 def _row_values(net: Architecture) -> int:
     """Numbers that a row of a batch takes: what is gathered, and of each layer z, a and their gradients."""
-    return net.inputs + net.outputs + 2 + 4 * sum(net.widths[1:])
+    windows = sum(m * k for m, k, _ in net.products) if net.layers is not None else 0
+    return net.inputs + net.outputs + 2 + 4 * sum(net.widths[1:]) + 2 * windows
+
+
+def _asked(net: Architecture) -> str:
+    """The key that makes the network as large as it is."""
+    return f"model.hidden = {list(net.hidden)}" if net.layers is None else f"model.layers, {len(net.layers)} of them"
 
 
 def available_memory(backend: Backend) -> int:
@@ -78,6 +84,6 @@ def refuse_oversize(
     has = f"takes {show_bytes(each)} with batches of {batch} rows, and the {backend.name} has {show_bytes(free)} free"
     if most < 1:
         parameters = f"its {net.parameters} parameters with their gradient and state are too many"
-        raise MachineError(f"model.hidden = {list(net.hidden)}: a step {has}; {parameters}")
+        raise MachineError(f"{_asked(net)}: a step {has}; {parameters}")
     asked = '"full"' if settings.batch_size is None else batch
     raise MachineError(f"training.batch_size = {asked}: a step {has}; should be {most} or less")

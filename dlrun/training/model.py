@@ -102,10 +102,7 @@ class TrainedModel:
         assert self.net is not None
         assert self.theta is not None
         assert self.statistics is not None
-        found = {
-            slot.name: self.theta[slot.start : slot.stop].reshape(slot.shape if slot.name[0] == "W" else -1)
-            for slot in self.net.slots
-        }
+        found = {slot.name: self.theta[slot.start : slot.stop].reshape(slot.stored) for slot in self.net.slots}
         start = 0
         for name, width in self.net.statistics:
             found[name] = self.statistics[start : start + width]
@@ -165,9 +162,7 @@ def _network(
     net = from_description(json.loads(metadata["architecture"]))
     _check_fit(net, preprocessing)
     dtype = np.dtype(net.dtype)
-    theta = [
-        _tensor(tensors, slot.name, slot.shape if slot.name[0] == "W" else slot.shape[1:], dtype) for slot in net.slots
-    ]
+    theta = [_tensor(tensors, slot.name, slot.stored, dtype) for slot in net.slots]
     averages = [_tensor(tensors, name, (width,), dtype) for name, width in net.statistics]
     one, double = (net.outputs,), np.dtype(np.float64)
     rbf = net.feature_map is not None and net.feature_map.name == "rbf"

@@ -16,6 +16,7 @@ from dlrun.data.dataset import Dataset
 from dlrun.data.stored_features import Features, StoredFeatures
 from dlrun.errors import ConfigError
 from dlrun.nn.activations import CUSTOM as CUSTOM_ACTIVATION
+from dlrun.nn.layers import Layer, layers_of
 from dlrun.nn.losses import default_loss, loss_named
 from dlrun.nn.network import Architecture
 from dlrun.nn.user_functions import UserFunctions, load_functions
@@ -32,6 +33,7 @@ from dlrun.training.stack import Stack, StackSettings
 from dlrun.training.streamed_rows import StreamedRows
 
 if TYPE_CHECKING:
+    from dlrun.config.model_section import ModelConfig
     from dlrun.config.schema import Experiment
 
 FloatArray = npt.NDArray[np.float64]
@@ -116,7 +118,6 @@ class Problem:
     ) -> Replica:
         """The experiment (or a variant of it) trained on the given rows."""
         e = experiment or self.experiment
-        keep = e.model.keep_prob
         optimizer = e.optimizer
         decay: Any = optimizer.decay
         if decay.name == "cosine" and decay.epochs is None:
@@ -136,7 +137,7 @@ class Problem:
             warmup_steps=optimizer.warmup_steps,
             l1=e.regularization.l1,
             l2=e.regularization.l2,
-            keep_prob=keep if isinstance(keep, tuple) else (keep,) * len(e.model.hidden),
+            keep_prob=_keep_probs(e.model),
             initialization=e.model.initialization,
             scale=e.model.scale,
             epochs=e.training.epochs,
@@ -159,17 +160,26 @@ class Problem:
             inputs=data.features.shape[1],
             outputs=self.outputs,
             loss=self.loss,
-            hidden=tuple(model.hidden),
+            hidden=tuple(model.hidden) if model.layers is None else (),
             activation=CUSTOM_ACTIVATION if is_function(model.activation) else model.activation,
             functions=self.functions,
             bias=model.bias,
             batch_norm=model.batch_norm,
-            dropout=tuple(any(r.keep_prob[i] < 1 for r in replicas) for i in range(len(model.hidden))),
+            dropout=tuple(any(r.keep_prob[i] < 1 for r in replicas) for i in range(len(_keep_probs(model)))),
+            layers=None if model.layers is None else self._layers(),
+            input_shape=data.shape if model.layers is not None else None,
+            masked=data.masked and model.layers is not None,
+            truncate=self.experiment.training.truncate,
             l2=any(r.l2 > 0 for r in replicas),
             l1=any(r.l1 > 0 for r in replicas),
             feature_map=model.feature_map,
             dtype=model.dtype,
         )
+
+    def _layers(self) -> tuple[Layer, ...]:
+        model = self.experiment.model
+        activation = CUSTOM_ACTIVATION if is_function(model.activation) else model.activation
+        return layers_of(model.layers or (), activation=activation, bias=model.bias, tokens=self.dataset.tokens)
 
     def settings(self) -> StackSettings:
         """What the replicas of any stack of this experiment share."""
@@ -192,7 +202,8 @@ class Problem:
     def _scaling(self) -> ReplicaScaling:
         options = self.experiment.data
         targets = self.targets if target_is_scaled(options, self.dataset.task) else None
-        return ReplicaScaling(self.dataset, options, self.outputs, targets)
+        listed = self.experiment.model.layers is not None and self.dataset.shape is not None
+        return ReplicaScaling(self.dataset, options, self.outputs, targets, pooled=listed)
 
     def normalization(self, rows: Sequence[Rows]) -> Normalization:
         """The scaling of each replica, fitted on its training rows alone."""
@@ -268,6 +279,14 @@ class Problem:
             for place, r in enumerate(replicas)
         ]
         return {name: np.stack([each[name] for each in drawn]) for name in drawn[0]}
+
+
+def _keep_probs(model: ModelConfig) -> tuple[float, ...]:
+    """keep_prob of each dropout layer, in their order."""
+    if model.layers is not None:
+        return tuple(float(layer.keep_prob or 1) for layer in model.layers if layer.kind == "dropout")
+    keep = model.keep_prob
+    return keep if isinstance(keep, tuple) else (keep,) * len(model.hidden)
 
 
 @dataclass(frozen=True)

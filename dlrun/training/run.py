@@ -192,6 +192,7 @@ def _warm_start(
     same = (
         start.net is not None
         and (start.net.slots, start.net.statistics) == (net.slots, net.statistics)
+        and describe(start.net).get("layers") == describe(net).get("layers")
         and describe(start.net).get("feature_map") == describe(net).get("feature_map")
     )
     if not same or start.theta is None or start.statistics is None:

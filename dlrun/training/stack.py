@@ -96,6 +96,8 @@ class Stack:
         """First weights. A column that is 0 in all training rows (a category that none of them has) gets weights 0,
         and the others are drawn as if it was not there: it is known from other rows alone."""
         net, random = self.net, generator(replica.seed, replica.stream, "initial weights")
+        if net.input_shape is not None:  # the numbers of a picture share their weights
+            return np.asarray(net.initial_row(replica.initialization, replica.scale, random))
         live = self.normalization.scale[place] != 0
         features = live_features(net.feature_map, live)
         if features.all() or not live.any():
@@ -132,7 +134,7 @@ class Stack:
         self.keys = stream_keys(seeds, numbers, "dropout")
         self._augment_keys = stream_keys(seeds, numbers, "augmentation")
         self._plans: dict[tuple[int, bool], BatchPlan] = {}
-        self._running = self._running_averages() if self.net.batch_norm else None
+        self._running = self._running_averages() if self.net.statistics else None
         self._whole_batch: int | None = None
 
     def _running_averages(self) -> tuple[ElementwiseProgram, Array]:
@@ -174,7 +176,7 @@ class Stack:
         self, counts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int64]:
         """One row has no variance: with batch normalization such a last batch waits for the next order."""
-        return np.where((counts == 1) & (lengths > 1), 0, counts) if self.net.batch_norm else counts
+        return np.where((counts == 1) & (lengths > 1), 0, counts) if self.net.statistics else counts
 
     # -- one epoch -----------------------------------------------------------------------------
 

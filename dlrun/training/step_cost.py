@@ -57,18 +57,21 @@ class StepCost:
 def step_cost(net: Architecture, optimizer: str, rows: int, *, training: bool = True) -> StepCost:
     """Of a batch of so many rows: forward, and in training backward and the update."""
     itemsize = np.dtype(net.dtype).itemsize
-    layers = len(net.widths) - 1
+    layers = len(net.products)
     units = sum(net.widths[1:])
     sweeps = 3 if training else 1
-    passes = sweeps * (3 + 4 * net.batch_norm) + 4 * any(net.dropout)  # over activations
+    normalized = bool(net.statistics)
+    passes = sweeps * (3 + 4 * normalized) + 4 * any(net.dropout)  # over activations
     slots = len(OPTIMIZERS[optimizer].slots)
     state = (4 + 3 * slots) * net.parameters if training else 0
+    if net.layers is not None:  # windows are copied, and added back
+        units += sum(m * k for m, k, _ in net.products)
     mapped = 6 * net.widths[0] if net.feature_map is not None else 0
     row = 5 * (net.inputs + net.outputs + 2) + passes * units + mapped
     return StepCost(
-        calls=(4 + 3.7 * layers) * sweeps + 10 * net.batch_norm * layers + 2 * (net.l2 + net.l1) * layers,
+        calls=(4 + 3.7 * layers) * sweeps + 10 * normalized * layers + 2 * (net.l2 + net.l1) * layers,
         products=sweeps * layers + 2 * training,
-        operations=2.0 * sweeps * rows * sum(a * b for a, b in zip(net.widths, net.widths[1:], strict=False)),
+        operations=2.0 * sweeps * rows * sum(m * k * n for m, k, n in net.products),
         bytes=itemsize * (state + rows * row),
     )
 

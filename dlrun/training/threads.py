@@ -28,7 +28,7 @@ def usable_cores() -> int:
 def useful_threads(net: Architecture, batch_rows: int, jobs: int | None = None) -> int:
     """Threads for one stack of this network: 1 unless its largest product is worth sharing."""
     available = jobs or usable_cores()
-    largest = max(a * b for a, b in zip(net.widths, net.widths[1:], strict=False)) * batch_rows
+    largest = max(m * k * n for m, k, n in net.products) * batch_rows
     return available if largest >= SHARED_PRODUCT else 1
 
 

@@ -32,7 +32,8 @@ def default_space(experiment: Experiment) -> dict[str, dict[str, list[Any]]]:
         space["optimizer.beta1"] = {"one_minus_log": [0.9, 0.999]}
     elif optimizer.name == "rmsprop":
         space["optimizer.beta2"] = {"one_minus_log": [0.9, 0.999]}
-    space["model.hidden"] = {"choice": _architectures(experiment)}
+    if model.layers is None:
+        space["model.hidden"] = {"choice": _architectures(experiment)}
     if experiment.training.batch_size != "full":
         size = experiment.training.batch_size
         space["training.batch_size"] = {"choice": sorted({*BATCH_SIZES, size})}

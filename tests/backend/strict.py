@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from backend import cupy_names
+from numpy.lib.stride_tricks import as_strided as _as_strided
 
 from dlrun.backend import GpuBackend
 
@@ -237,6 +238,8 @@ def strict_cupy() -> Any:
     members |= {name: _module_function(name) for name in cupy_names.FUNCTIONS}
     members |= {name: getattr(np, name) for name in cupy_names.TYPES}
     members |= {"array": _array, "asarray": _asarray, "asnumpy": _asnumpy, "matmul": _matmul, "ndarray": StrictArray}
+    tricks = SimpleNamespace(as_strided=lambda x, shape, strides: wrap(_as_strided(unwrap(x), shape, strides)))
+    members["lib"] = SimpleNamespace(stride_tricks=tricks)
     members["cuda"] = SimpleNamespace(get_current_stream=lambda: stream, memory=memory)
     return SimpleNamespace(**members, get_default_memory_pool=lambda: pool)
 

@@ -68,7 +68,7 @@ def test_unknown_key_names_the_nearest(text: str, nearest: str, tmp_path: Path) 
         ("regularization.dropout = 1", "model.keep_prob"),
         ("optimizer.momentum = 1", "optimizer.beta1"),
         ("epochs = 5", "training.epochs"),
-        ("model.layers = [5]", "model.hidden"),
+        ("model.units = [5]", "model.hidden"),
     ],
 )
 def test_a_key_by_another_name(text: str, meant: str, tmp_path: Path) -> None:

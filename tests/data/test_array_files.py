@@ -61,7 +61,9 @@ def test_npz_with_a_column_an_array(tmp_path: Path) -> None:
     [
         ({"X": np.array([{}, {}], dtype=object), "y": np.arange(2)}, "'X' holds Python objects"),
         ({"a": np.zeros(2, dtype=[("x", "f8")])}, "'a' holds Python objects or records"),
-        ({"X": np.zeros((2, 3, 4)), "y": np.arange(2)}, r"shape \(2, 3, 4\); it must be 2-D.*reshape"),
+        ({"X": np.zeros((2, 3, 4, 1, 1)), "y": np.arange(2)}, r"shape \(2, 3, 4, 1, 1\); it must be rows × columns"),
+        ({"X": np.array([[[1.0], [np.nan], [2.0]]] * 2), "y": np.arange(2)}, "row 1: a step without a number stands"),
+        ({"X": np.array([[["a"]]] * 2), "y": np.arange(2)}, "sequences must be numbers"),
         ({"X": np.zeros((2, 3)), "y": np.arange(3)}, r"'y' has the shape \(3,\) where 'X' has 2 rows"),
         ({"a": np.arange(2), "b": np.arange(3)}, "'b' has 3 values where 'a' has 2"),
         ({"a": np.float64(3)}, r"shape \(\)"),

@@ -92,7 +92,10 @@ def test_divergence_and_few_epochs() -> None:
     assert seen([1.0, 2.0, 3.0]) == []
 
 
-@pytest.mark.parametrize("name", [n for n in packaged_experiments() if n not in ("blood_fat", "vanishing", "digits")])
+ALARMED = ("blood_fat", "vanishing", "digits", "digits_convolution")  # whose curves do show something
+
+
+@pytest.mark.parametrize("name", [n for n in packaged_experiments() if n not in ALARMED])
 def test_no_false_alarm_on_the_experiments(name: str) -> None:
     assert trained(name) == []
 

@@ -57,6 +57,54 @@ def reduction(name: str, reference: Any, values: np.ndarray) -> list[Case]:
     ]
 
 
+PICTURES = RANDOM.permutation(2 * 3 * 5 * 6 * 2).reshape(2, 3, 5, 6, 2) / 100  # no two numbers tie, by a wide margin
+
+
+def windows_of(x: np.ndarray, k: int, s: int, pads: tuple[tuple[int, int], tuple[int, int]]) -> np.ndarray:
+    """(R, B, H', W', k, k, C), by NumPy's own sliding windows on the padded picture."""
+    padded = np.pad(x, ((0, 0), (0, 0), *pads, (0, 0)))
+    found = np.lib.stride_tricks.sliding_window_view(padded, (k, k), axis=(2, 3))[:, :, ::s, ::s]
+    return np.moveaxis(found, 4, -1)
+
+
+def patches_case(k: int, s: int, padding: str, pads: tuple[tuple[int, int], tuple[int, int]]) -> Case:
+    def reference(x: np.ndarray) -> np.ndarray:
+        found = windows_of(x, k, s, pads)
+        return found.reshape(x.shape[0], -1, k * k * x.shape[-1])
+
+    return Case((normal(2, 3, 5, 6, 2),), lambda x: g.patches(x, k, stride=s, padding=padding), reference)
+
+
+def folded(patches: np.ndarray) -> np.ndarray:
+    """The adjoint of valid 2 × 2 patches of (1, 1, 3, 3, 1), each place by itself."""
+    out = np.zeros((1, 1, 3, 3, 1))
+    for y, x, i, j in np.ndindex(2, 2, 2, 2):
+        out[0, 0, y + i, x + j, 0] += patches[0, 2 * y + x, 2 * i + j]
+    return out
+
+
+def pool(reduce: Any, k: int, s: int) -> Any:
+    return lambda x: reduce(windows_of(x, k, s, ((0, 0), (0, 0))), axis=(4, 5))
+
+
+def share_of_average(gradient: np.ndarray) -> np.ndarray:
+    """The adjoint of pooling (1, 1, 4, 4, 1) by means of 2 × 2."""
+    return np.repeat(np.repeat(gradient, 2, axis=2), 2, axis=3) / 4
+
+
+def to_largest(x: np.ndarray, largest: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+    out = np.zeros_like(x)
+    for y, z in np.ndindex(2, 2):
+        window = x[0, 0, 2 * y : 2 * y + 2, 2 * z : 2 * z + 2, 0]
+        i, j = np.unravel_index(np.argmax(window), (2, 2))
+        out[0, 0, 2 * y + i, 2 * z + j, 0] = gradient[0, 0, y, z, 0]
+    return out
+
+
+TOKENS = np.array([[[0, 2, 2, 1]], [[1, 1, 0, 3]]], float)  # (2, 1, 4)
+TIES = np.array([0, 0, 3, 1, 0, 0, 1, 3, 2, 1, 5, 5, 1, 2, 5, 5.0]).reshape(1, 1, 4, 4, 1)
+
+
 def _prod_of_others(x: np.ndarray) -> np.ndarray:
     result = np.empty_like(x)
     for i, row in enumerate(x):
@@ -218,15 +266,78 @@ CASES: dict[str, list[Case]] = {
     ],
 }
 
+CASES |= {
+    "patches": [
+        patches_case(3, 1, "same", ((1, 1), (1, 1))),
+        patches_case(2, 1, "same", ((0, 1), (0, 1))),
+        patches_case(3, 2, "same", ((1, 1), (0, 1))),
+        patches_case(3, 1, "valid", ((0, 0), (0, 0))),
+        patches_case(2, 2, "valid", ((0, 0), (0, 0))),
+        patches_case(1, 1, "valid", ((0, 0), (0, 0))),
+    ],
+    "patches_adjoint": [
+        Case(
+            (normal(1, 4, 4),),
+            lambda p: apply("patches_adjoint", p, g.constant(np.zeros((1, 1, 3, 3, 1))), kernel=2, stride=1,
+                            padding="valid"),
+            folded,
+        )
+    ],
+    "max_pool": [
+        Case((PICTURES,), lambda x: g.max_pool(x, 2), pool(np.max, 2, 2)),
+        Case((PICTURES,), lambda x: g.max_pool(x, 3, stride=1), pool(np.max, 3, 1)),
+    ],
+    "max_pool_gradient": [
+        Case(
+            (TIES, TIES[:, :, ::2, ::2] * 0 + np.array([0, 3, 2, 5.0]).reshape(1, 1, 2, 2, 1), normal(1, 1, 2, 2, 1)),
+            lambda x, y, d: apply("max_pool_gradient", x, y, d, size=2, stride=2),
+            to_largest,
+        )
+    ],
+    "average_pool": [
+        Case((PICTURES,), lambda x: g.average_pool(x, 2), pool(np.mean, 2, 2)),
+        Case((PICTURES,), lambda x: g.average_pool(x, 3, stride=2), pool(np.mean, 3, 2)),
+    ],
+    "average_pool_gradient": [
+        Case(
+            (normal(1, 1, 2, 2, 1),),
+            lambda d: apply("average_pool_gradient", d, g.constant(np.zeros((1, 1, 4, 4, 1))), size=2, stride=2),
+            share_of_average,
+        )
+    ],
+    "lookup": [
+        Case(
+            (normal(2, 4, 3),),
+            lambda W: g.lookup(W, g.constant(TOKENS)),
+            lambda W: np.stack([W[r][TOKENS[r].astype(int)] for r in range(2)]),
+        )
+    ],
+    "lookup_gradient": [
+        Case(
+            (normal(2, 1, 4, 3),),
+            lambda d: apply("lookup_gradient", d, g.constant(TOKENS), g.constant(np.zeros((2, 4, 3)))),
+            lambda d: np.einsum("rbtv,rbtu->rvu", np.eye(4)[TOKENS.astype(int)], d),
+        )
+    ],
+    "assemble": [
+        Case(
+            (normal(2, 3), normal(2, 1)),
+            lambda a, b: apply("assemble", a, b, g.constant(np.zeros((2, 6))),
+                               keys=((slice(None), slice(0, 3)), (slice(None), slice(4, 5)))),
+            lambda a, b: np.concatenate([a, np.zeros((2, 1)), b, np.zeros((2, 1))], axis=1),
+        )
+    ],
+}  # fmt: skip
+
 # Operations whose derivative is zero wherever it exists, or which pass none on …
 CONSTANT = {
     "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "sign", "round", "floor", "step",
     "stop_gradient", "shape", "count",
 }  # fmt: skip
 # … and those without one: `pack` collects gradients, `prod_of_others` is the gradient of a product.
-WITHOUT = {"pack", "prod_of_others"}
+WITHOUT = {"pack", "prod_of_others", "max_pool_gradient", "lookup_gradient"}
 # Second derivatives: all but of those that are made of operations without a derivative.
-WITHOUT_SECOND = {"prod"}
+WITHOUT_SECOND = {"prod", "max_pool", "lookup"}
 
 
 def test_every_operation_has_its_cases() -> None:
