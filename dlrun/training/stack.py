@@ -29,6 +29,7 @@ from dlrun.optim.stepper import Stepper
 from dlrun.rng import fold_in, generator, permutations, stream_keys
 from dlrun.training.augment import Augment, Augmentation
 from dlrun.training.batch_plan import BatchPlan
+from dlrun.training.engine import Choice, CompiledEpochs, choose_engine, compiled_epochs
 from dlrun.training.epoch_order import block_rows, two_level_order, window_batches
 from dlrun.training.replica import Replica
 from dlrun.training.rows import Adjustment, BatchBuffer, Copies, Normalization, RowStore, batch_index
@@ -134,6 +135,17 @@ class Stack:
         self._plans: dict[tuple[int, bool], BatchPlan] = {}
         self._running = self._running_averages() if self.net.batch_norm else None
         self._whole_batch: int | None = None
+        self.__dict__.pop("compiled", None)
+
+    @cached_property
+    def engine(self) -> Choice:
+        """What makes the steps, for all of the company alike."""
+        return choose_engine(self.backend, self.net, self.settings, self.store, self.company)
+
+    @cached_property
+    def compiled(self) -> CompiledEpochs | None:
+        """The steps as compiled functions, where the engine is that."""
+        return compiled_epochs(self) if self.engine.name == "compiled" else None
 
     def _running_averages(self) -> tuple[ElementwiseProgram, Array]:
         """running ← running + w·(batch − running), w per replica."""
@@ -236,8 +248,12 @@ class Stack:
         t = self.steps + np.maximum(np.cumsum(taken, axis=0), 1)
         rates = self.learning_rates(epoch, t.astype(np.float64))
         coefficients = self.stepper.coefficients(t.astype(np.float64), rates, self.hyperparameters)
+        if self.compiled is not None:
+            own = self.compiled.run(self, epoch, index, counts, coefficients, t)
+            self.steps = self.steps + taken.sum(axis=0)
+            return np.where(taken, own.astype(np.float64), np.nan), rates
         costs = backend.zeros(taken.shape, self.store.dtype)
-        weights = self._averaging_weights(t) if self._running else None
+        weights = backend.to_device(self.averaging_weights(t)[..., None], costs.dtype) if self._running else None
         epoch_keys = fold_in(backend.to_device(self.keys, np.uint64), epoch, backend.xp)
         augment_keys = fold_in(backend.to_device(self._augment_keys, np.uint64), epoch, backend.xp)
         with backend.quiet():
@@ -292,10 +308,10 @@ class Stack:
             batch_statistics=self.batch_statistics,
         )
 
-    def _averaging_weights(self, t: npt.NDArray[np.int64]) -> Array:
+    def averaging_weights(self, t: npt.NDArray[np.int64]) -> FloatArray:
         """(1−β)/(1−βᵗ): with these weights a running average is the bias-corrected one, v/(1−βᵗ)."""
         beta = self.settings.batch_norm_momentum
-        return self.backend.to_device(((1 - beta) / (1 - beta**t))[..., None], self.store.dtype)
+        return np.asarray((1 - beta) / (1 - beta**t))
 
     def _update(self, coefficients: Array, weight: Array | None, taken: npt.NDArray[np.bool_]) -> None:
         """One step of the optimizer; replicas without a row in this batch keep everything as it was."""

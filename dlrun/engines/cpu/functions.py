@@ -54,13 +54,13 @@ class Functions:
         return self.code.constant(value, self.scalar, self.width)
 
     def add(self, a: str, b: str) -> str:
-        return self.code.op(f"fadd contract {self.kind} {a}, {b}")
+        return self.code.op(f"fadd {self.kind} {a}, {b}")
 
     def subtract(self, a: str, b: str) -> str:
-        return self.code.op(f"fsub contract {self.kind} {a}, {b}")
+        return self.code.op(f"fsub {self.kind} {a}, {b}")
 
     def multiply(self, a: str, b: str) -> str:
-        return self.code.op(f"fmul contract {self.kind} {a}, {b}")
+        return self.code.op(f"fmul {self.kind} {a}, {b}")
 
     def divide(self, a: str, b: str) -> str:
         return self.code.op(f"fdiv {self.kind} {a}, {b}")

@@ -268,7 +268,7 @@ class Reduction:
         kind = vector(self.scalar, width)
         if self.how in ("max", "min"):
             return self.code.intrinsic(f"{self.how}imum", kind, a, b)
-        return self.code.op(f"{'fadd' if self.how == 'sum' else 'fmul'} contract {kind} {a}, {b}")
+        return self.code.op(f"{'fadd' if self.how == 'sum' else 'fmul'} {kind} {a}, {b}")
 
     def _start(self, width: int) -> str:
         return self.code.constant(_START[self.how], self.scalar, width)

@@ -1,0 +1,99 @@
+"""Epochs of replicas, each trained by itself by compiled steps; threads take replicas.
+
+A call leaves the interpreter for a replica's whole epoch, or as much of it as has batches of one height, and lets other
+threads in. What a replica comes to depends on its own arrays alone: neither company nor the number of threads
+changes a bit.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dlrun.engines.cpu.jit import CompiledStep
+from dlrun.engines.cpu.step import FIELDS
+
+_ALIGNMENT = 64
+
+
+@dataclass(frozen=True)
+class EpochArrays:
+    """What the steps of an epoch read and write.
+
+    own      per name of `FIELDS`, an array whose first axis is the replica's; each row is contiguous
+    shared   the same for all replicas
+    index    (S, R, B) row numbers; counts (S, R) real rows among them
+    first    (R,) which row of `shared["rows"]` is each replica's row 0; None where it is the first for all
+    keys     (R,) of the epoch's dropout masks
+    """
+
+    own: Mapping[str, npt.NDArray[Any]]
+    shared: Mapping[str, npt.NDArray[Any]]
+    index: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64]
+    first: npt.NDArray[np.int64] | None
+    keys: npt.NDArray[np.uint64]
+
+    def words(self) -> npt.NDArray[np.uint64]:
+        """The arguments of every replica (R, fields), but for the workspace."""
+        _, R, B = self.index.shape
+        found = np.zeros((R, len(FIELDS)), np.uint64)
+        places = {name: k for k, name in enumerate(FIELDS)}
+        for name, array in self.own.items():
+            assert len(array) == R and array[:1].flags.c_contiguous, name
+            found[:, places[name]] = _address(array) + np.arange(R, dtype=np.uint64) * np.uint64(array.strides[0])
+        for name, array in self.shared.items():
+            found[:, places[name]] = _address(array)
+        if self.first is not None:
+            row = self.shared["rows"].strides[0]
+            found[:, places["rows"]] += self.first.astype(np.uint64) * np.uint64(row)
+        replica = np.arange(R, dtype=np.uint64) * np.uint64(8)
+        found[:, places["index"]] = _address(self.index) + replica * np.uint64(B)
+        found[:, places["index_stride"]] = R * B
+        found[:, places["counts"]] = _address(self.counts) + replica
+        found[:, places["counts_stride"]] = R
+        found[:, places["key"]] = self.keys
+        return found
+
+
+def _address(array: npt.NDArray[Any]) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def run_steps(arrays: EpochArrays, kinds: Sequence[CompiledStep], first: int, *, threads: int) -> None:
+    """Make the steps first, first + 1, … of every replica; kinds[i] makes the i-th of these."""
+    words = arrays.words()
+    place = FIELDS.index("workspace")
+    stretches, at = [], first
+    for kind, group in groupby(kinds, key=lambda each: id(each)):
+        length = len(list(group))
+        stretches.append((next(each for each in kinds if id(each) == kind), at, at + length))
+        at += length
+    bytes_ = max(kind.workspace for kind in kinds) + _ALIGNMENT
+
+    def work(replicas: range) -> None:
+        workspace = np.zeros(bytes_, np.uint8)
+        start = -(-_address(workspace) // _ALIGNMENT) * _ALIGNMENT
+        for r in replicas:
+            words[r, place] = start
+            arguments = ctypes.c_void_p(_address(words[r]))
+            for kind, begin, end in stretches:
+                kind.call(arguments, begin, end)
+
+    R = len(words)
+    workers = min(threads, R)
+    if workers < 2:
+        work(range(R))
+        return
+    with ThreadPoolExecutor(workers - 1, thread_name_prefix="dlrun") as executor:
+        others = [executor.submit(work, range(k, R, workers)) for k in range(1, workers)]
+        work(range(0, R, workers))
+        for other in others:
+            other.result()
