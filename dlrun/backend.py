@@ -35,11 +35,10 @@ class Backend:
     array_type: type = np.ndarray
     out_of_memory: tuple[type[BaseException], ...] = (MemoryError,)
 
-    def __init__(self, xp: Any = np, *, engine: Engine = "numpy", threads: int = 1) -> None:
-        """`engine` is the one asked for; `threads` share the replicas of a stack where steps are compiled."""
+    def __init__(self, xp: Any = np, *, engine: Engine = "numpy") -> None:
+        """`engine` is the one asked for, until `settle_engine` has chosen one."""
         self.xp = xp
         self.engine: Engine = engine
-        self.threads = threads
 
     # -- arrays --------------------------------------------------------------------------------
 
@@ -237,7 +236,7 @@ def describe_devices() -> dict[str, Any]:
     return found
 
 
-def select_backend(device: Device = "auto", engine: Engine = "numpy", threads: int = 1) -> Backend:
+def select_backend(device: Device = "auto", engine: Engine = "numpy") -> Backend:
     """The backend for `--device`: `gpu` without a usable one is an error, `auto` falls back to NumPy.
 
     Steps are compiled for the CPU alone: with `engine` "compiled", `auto` is the CPU.
@@ -248,7 +247,7 @@ def select_backend(device: Device = "auto", engine: Engine = "numpy", threads: i
     if device == "gpu" and engine == "compiled":
         raise ConfigError("--engine compiled computes on the CPU: use it with --device cpu or auto")
     if device == "cpu" or engine == "compiled":
-        return Backend(engine=engine, threads=threads)
+        return Backend(engine=engine)
     found = describe_devices()
     if found["gpu"]:
         import cupy
@@ -256,4 +255,4 @@ def select_backend(device: Device = "auto", engine: Engine = "numpy", threads: i
         return GpuBackend(cupy)
     if device == "gpu":
         raise MachineError(f"--device gpu: {found['reason']}. Use --device cpu, or auto to fall back.")
-    return Backend(engine=engine, threads=threads)
+    return Backend(engine=engine)

@@ -14,16 +14,19 @@ import numpy as np
 import numpy.typing as npt
 
 from dlrun.backend import Backend
+from dlrun.data.stored_features import StoredFeatures
 from dlrun.nn.network import Architecture
 from dlrun.rng import fold_in
 from dlrun.training.dropout import last_kept
 from dlrun.training.replica import Replica
-from dlrun.training.rows import Adjustment, Copies, RowStore
+from dlrun.training.rows import Adjustment, Copies
 from dlrun.training.step_cost import step_cost
 from dlrun.training.streamed_rows import StreamedRows
+from dlrun.training.threads import useful_threads
 
 if TYPE_CHECKING:
     from dlrun.engines.cpu.jit import CompiledStep
+    from dlrun.training.problem import Problem
     from dlrun.training.stack import Stack, StackSettings
 
 WORTH_SECONDS = 1.0  # of NumPy's time, from which compiling (0.1 to 0.3 s) pays
@@ -36,45 +39,61 @@ class Choice:
     name: str
     reason: str = ""
 
+    def document(self) -> dict[str, Any]:
+        """What `summary.json` says of it."""
+        return {"engine": self.name, "engine_reason": self.reason or None}
 
-def choose_engine(
-    backend: Backend, net: Architecture, settings: StackSettings, store: RowStore, company: Sequence[Replica]
-) -> Choice:
-    """The engine for these replicas under `backend.engine`; what is not covered is left to NumPy."""
+
+def settle_engine(problem: Problem, backend: Backend, replicas: Sequence[Replica], *, times: int = 1) -> Choice:
+    """Choose under `backend.engine`, which is the chosen one from here on; what is not covered is left to NumPy.
+
+    `replicas` are all that are trained, or those of one trial of a search, which is done so many `times`.
+    """
+    choice = _choose(problem, backend, replicas, times)
+    backend.engine = "compiled" if choice.name == "compiled" else "numpy"
+    return choice
+
+
+def _choose(problem: Problem, backend: Backend, replicas: Sequence[Replica], times: int) -> Choice:
     if backend.name != "cpu":
-        return Choice("numpy", "the device is a GPU")
+        return Choice("cupy", "the device is a GPU")
     if backend.engine == "numpy":
         return Choice("numpy", "--engine numpy")
-    reason = _not_covered(net, settings, store)
-    if not reason and backend.engine == "auto":
-        reason = _not_worth(net, settings, company)
+    if problem.experiment.model.kind != "network":
+        return Choice("numpy", "a baseline has no steps")
+    net, settings = problem.architecture(replicas), problem.settings()
+    reason = _not_worth(net, settings, replicas, times) if backend.engine == "auto" else ""
+    if not reason and isinstance(problem.dataset.features, StoredFeatures):
+        reason = "rows that stay in their file are not compiled"
+    reason = reason or not_covered(net, settings)
     return Choice("numpy", reason) if reason else Choice("compiled")
 
 
-def _not_covered(net: Architecture, settings: StackSettings, store: RowStore) -> str:
+def not_covered(net: Architecture, settings: StackSettings) -> str:
+    """Why such steps cannot be compiled here; empty where they can."""
     from dlrun.engines.cpu.jit import host, why_not
     from dlrun.engines.cpu.step import step_text
     from dlrun.engines.cpu.text import Uncovered
 
     if settings.augment is not None:
         return "data.augment is not compiled"
-    if isinstance(store, StreamedRows):
-        return "rows that stay in their file are not compiled"
     reason = why_not()
     if reason:
         return reason
     try:
-        step_text(_kind(net, settings, 2, False, store.width, Choice("")), lanes=host().lanes, x86=host().x86)
+        step_text(_kind(net, settings, 2, False, net.inputs + net.outputs + 2, None), lanes=host().lanes, x86=host().x86)
     except Uncovered as error:
         return f"{error} is not compiled"
     return ""
 
 
-def _not_worth(net: Architecture, settings: StackSettings, company: Sequence[Replica]) -> str:
-    longest = max(len(r.train) for r in company)
+def _not_worth(net: Architecture, settings: StackSettings, replicas: Sequence[Replica], times: int) -> str:
+    longest = max(len(r.train) for r in replicas)
     B = longest if settings.batch_size is None else min(settings.batch_size, longest)
-    steps = -(-longest // B) * max(r.epochs for r in company)
-    seconds = steps * step_cost(net, settings.optimizer, B).seconds(len(company))
+    if len(replicas) == 1 and useful_threads(net, B) > 1:
+        return "NumPy's kernels share the update of one large network among threads"
+    steps = times * -(-longest // B) * max(r.epochs for r in replicas)
+    seconds = steps * step_cost(net, settings.optimizer, B).seconds(len(replicas))
     return "" if seconds >= WORTH_SECONDS else "the training is too short to be worth compiling"
 
 
@@ -95,10 +114,12 @@ def _kind(net: Architecture, settings: StackSettings, B: int, even: bool, width:
     )
 
 
-def compiled_epochs(stack: Stack) -> CompiledEpochs:
-    """The compiled steps of a stack's batches."""
+def compiled_epochs(stack: Stack) -> CompiledEpochs | None:
+    """The compiled steps of a stack's batches; None where they are not covered."""
     from dlrun.engines.cpu.jit import compiled
 
+    if isinstance(stack.store, StreamedRows) or not_covered(stack.net, stack.settings):
+        return None
     kinds = {
         shape: compiled(_kind(stack.net, stack.settings, *shape, stack.store.width, stack.adjustment))
         for shape in dict.fromkeys(stack.batch_shapes)
@@ -135,7 +156,7 @@ class CompiledEpochs:
         counts = np.ascontiguousarray(counts, np.int64)
         arrays = EpochArrays(own, {"rows": rows}, index, counts, first, fold_in(stack.keys, epoch))
         steps = [self.kinds[shape] for shape in stack.batch_shapes[:S]]
-        threads = stack.backend.threads
+        threads = stack.cores
         if stack.before_update is None:
             run_steps(arrays, steps, 0, threads=threads)
         else:

@@ -29,7 +29,7 @@ from dlrun.optim.stepper import Stepper
 from dlrun.rng import fold_in, generator, permutations, stream_keys
 from dlrun.training.augment import Augment, Augmentation
 from dlrun.training.batch_plan import BatchPlan
-from dlrun.training.engine import Choice, CompiledEpochs, choose_engine, compiled_epochs
+from dlrun.training.engine import CompiledEpochs, compiled_epochs
 from dlrun.training.epoch_order import block_rows, two_level_order, window_batches
 from dlrun.training.replica import Replica
 from dlrun.training.rows import Adjustment, BatchBuffer, Copies, Normalization, RowStore, batch_index
@@ -89,6 +89,7 @@ class Stack:
         self.fixed: dict[str, Array] = {name: backend.to_device(value, dtype) for name, value in host.items()}
         self.steps = np.zeros(self.R, np.int64)  # updates made so far
         self.step_counts = np.zeros((0, self.R), np.int64)  # rows in each batch of the last epoch (S, R)
+        self.cores = 1  # threads that share the replicas where steps are compiled
         self.before_update: Callable[[Array], None] | None = None  # is shown θ (R, P) at every step
         self.adjustment: Adjustment | Copies | None = store.adjustment(normalization)
         self._allocate(None)
@@ -138,14 +139,9 @@ class Stack:
         self.__dict__.pop("compiled", None)
 
     @cached_property
-    def engine(self) -> Choice:
-        """What makes the steps, for all of the company alike."""
-        return choose_engine(self.backend, self.net, self.settings, self.store, self.company)
-
-    @cached_property
     def compiled(self) -> CompiledEpochs | None:
-        """The steps as compiled functions, where the engine is that."""
-        return compiled_epochs(self) if self.engine.name == "compiled" else None
+        """The steps as compiled functions, where the engine is that and covers them."""
+        return compiled_epochs(self) if self.backend.engine == "compiled" else None
 
     def _running_averages(self) -> tuple[ElementwiseProgram, Array]:
         """running ← running + w·(batch − running), w per replica."""
@@ -224,17 +220,16 @@ class Stack:
 
     def learning_rates(self, epoch: int, t: FloatArray) -> FloatArray:
         """α (S, R) of an epoch's steps t."""
-        rates = np.empty(t.shape)
+        rates = np.broadcast_to(self.hyperparameters.learning_rate, t.shape).copy()
         groups: dict[Any, list[int]] = {}
         for r, replica in enumerate(self.replicas):
-            groups.setdefault((replica.decay, replica.warmup_steps, len(replica.train)), []).append(r)
+            if replica.decay is not None or replica.warmup_steps:
+                groups.setdefault((replica.decay, replica.warmup_steps, len(replica.train)), []).append(r)
         for (decay, warmup, rows), members in groups.items():
             alpha = self.hyperparameters.learning_rate[members]
             steps = t[:, members]
-            rates[:, members] = (
-                learning_rates(decay, alpha, epoch=epoch, steps=steps, rows=rows, warmup_steps=warmup)
-                if decay is not None or warmup
-                else np.broadcast_to(alpha, steps.shape)
+            rates[:, members] = learning_rates(
+                decay, alpha, epoch=epoch, steps=steps, rows=rows, warmup_steps=warmup
             )
         return rates
 

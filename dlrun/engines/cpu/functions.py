@@ -139,7 +139,7 @@ class Functions:
         smallest = 2.0 ** (-1022 if self.double else -126)
         found = self.select(self.compare("olt", x, self.number(smallest)), self.number(-math.inf), found)
         found = self.select(self.compare("olt", x, self.number(0)), self.number(math.nan), found)
-        return self.select(self.compare("ult", x, self.number(math.inf)), found, self.add(x, x))
+        return self.select(self.compare("olt", x, self.number(math.inf)), found, self.add(x, x))
 
     def _log_float(self, e: str, f: str) -> str:
         z = self.multiply(f, f)

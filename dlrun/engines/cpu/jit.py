@@ -14,6 +14,8 @@ from dlrun.engines.cpu.blas import gemm_addresses
 from dlrun.engines.cpu.step import FUNCTION, StepKind, step_text
 from dlrun.engines.cpu.text import Uncovered
 
+LEFT_TO_NUMPY = ("data.augment", "tables that stay in their file", "evaluation", "trainings on a GPU")
+
 
 @dataclass(frozen=True)
 class Host:
@@ -67,16 +69,32 @@ def host() -> Host:
 
 
 @cache
-def _machine() -> Any:
+def _prepare() -> None:
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     for name, address in gemm_addresses().items():
         llvm.add_symbol(name, address)
+
+
+def _machine() -> Any:
+    """What generates code for this processor; it belongs to the one engine that it is given to."""
+    import llvmlite.binding as llvm
+
+    _prepare()
     target = llvm.Target.from_default_triple()
     features = llvm.get_host_cpu_features().flatten() if host().x86 else ""
     return target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=2, jit=True)
+
+
+def describe_engine() -> dict[str, Any]:
+    """What `dlrun info` shows: `compiled` (whether steps can be), `reason`, LLVM's version, the size of vectors."""
+    reason = why_not()
+    found: dict[str, Any] = {"compiled": not reason, "reason": reason or "usable", "llvm": None, "vector_bits": None}
+    if not reason:
+        found |= {"llvm": version(), "vector_bits": 8 * host().lanes, "left_to_numpy": LEFT_TO_NUMPY}
+    return found
 
 
 _compiled: dict[str, CompiledStep] = {}
@@ -89,20 +107,18 @@ def compiled(kind: StepKind) -> CompiledStep:
         raise Uncovered(reason)
     found = step_text(kind, lanes=host().lanes, x86=host().x86)
     if found.text not in _compiled:
-        _compiled[found.text] = _compile(found.text, found.workspace)
+        _compiled[found.text] = compile_text(found.text, found.workspace)
     return _compiled[found.text]
 
 
-def _compile(text: str, workspace: int) -> CompiledStep:
+def compile_text(text: str, workspace: int) -> CompiledStep:
+    """The module of this text as machine code, whose function has the name and parameters of a step."""
     import llvmlite.binding as llvm
 
     machine = _machine()
     module = llvm.parse_assembly(text)
     module.triple = machine.triple
-    options = llvm.create_pipeline_tuning_options(speed_level=1)
-    options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
+    # No passes ahead of the code generator: they take as long as it does, and the code is no faster (measured).
     engine = llvm.create_mcjit_compiler(module, machine)
     engine.finalize_object()
     prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
