@@ -29,7 +29,7 @@ from dlrun.optim.stepper import Stepper
 from dlrun.rng import fold_in, generator, permutations, stream_keys
 from dlrun.training.augment import Augment, Augmentation
 from dlrun.training.batch_plan import BatchPlan
-from dlrun.training.engine import CompiledEpochs, compiled_epochs
+from dlrun.training.compiled_epochs import Batches, CompiledEpochs, Updates
 from dlrun.training.epoch_order import block_rows, two_level_order, window_batches
 from dlrun.training.replica import Replica
 from dlrun.training.rows import Adjustment, BatchBuffer, Copies, Normalization, RowStore, batch_index
@@ -50,6 +50,11 @@ class StackSettings:
     clip_value: float | None = None
     batch_norm_momentum: float = 0.9
     augment: Augment | None = None
+
+    @property
+    def updates(self) -> Updates:
+        """What of them is compiled."""
+        return Updates(self.optimizer, self.clip_norm, self.clip_value)
 
 
 class Stack:
@@ -141,7 +146,10 @@ class Stack:
     @cached_property
     def compiled(self) -> CompiledEpochs | None:
         """The steps as compiled functions, where the engine is that and covers them."""
-        return compiled_epochs(self) if self.backend.engine == "compiled" else None
+        if self.backend.engine != "compiled" or not self.store.in_memory or self.settings.augment is not None:
+            return None
+        updates, shapes = self.settings.updates, self.batch_shapes
+        return CompiledEpochs.of(self.net, updates, shapes, self.store.rows, self.adjustment, self.replicas)
 
     def _running_averages(self) -> tuple[ElementwiseProgram, Array]:
         """running ← running + w·(batch − running), w per replica."""
@@ -228,9 +236,7 @@ class Stack:
         for (decay, warmup, rows), members in groups.items():
             alpha = self.hyperparameters.learning_rate[members]
             steps = t[:, members]
-            rates[:, members] = learning_rates(
-                decay, alpha, epoch=epoch, steps=steps, rows=rows, warmup_steps=warmup
-            )
+            rates[:, members] = learning_rates(decay, alpha, epoch=epoch, steps=steps, rows=rows, warmup_steps=warmup)
         return rates
 
     def run_epoch(self, epoch: int) -> tuple[FloatArray, FloatArray]:
@@ -244,7 +250,10 @@ class Stack:
         rates = self.learning_rates(epoch, t.astype(np.float64))
         coefficients = self.stepper.coefficients(t.astype(np.float64), rates, self.hyperparameters)
         if self.compiled is not None:
-            own = self.compiled.run(self, epoch, index, counts, coefficients, t)
+            averaging = self.averaging_weights(t) if self._running else None
+            keys = fold_in(self.keys, epoch)
+            batches = Batches(index, counts, self.batch_shapes, coefficients, averaging, keys)
+            own = self._run_compiled(self.compiled, batches)
             self.steps = self.steps + taken.sum(axis=0)
             return np.where(taken, own.astype(np.float64), np.nan), rates
         costs = backend.zeros(taken.shape, self.store.dtype)
@@ -271,6 +280,15 @@ class Stack:
         self.steps = self.steps + taken.sum(axis=0)
         host = backend.to_host(costs).astype(np.float64)
         return np.where(taken, host, np.nan), rates
+
+    def _run_compiled(self, compiled: CompiledEpochs, batches: Batches) -> npt.NDArray[Any]:
+        """The costs (S, R) of batches that compiled steps were made with."""
+        state = {f"state{k}": array for k, array in enumerate(self.stepper.state.values())}
+        learned = {"theta": self.theta, "statistics": self.statistics, **state, **self.fixed}
+        watch = self.before_update
+        return compiled.run(
+            learned, batches, cores=self.cores, before_step=None if watch is None else lambda: watch(self.theta)
+        )
 
     def _batch(self, index: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], B: int, even: bool) -> BatchPlan:
         """The plan for this batch with its rows gathered."""

@@ -171,7 +171,9 @@ def prepare(
     scheme = {**options, "repeats": resamples.repeats, "stratify": stratified, "groups": chosen.data.group}
     named = asked.words_beside_resume(chosen)
     arguments = [*arguments, "--confidence", repr(confidence)]
-    return Prepared(command, found, run, confidence, scheme, arguments, watch, began, out, overwrite, resume, named, steps_by)
+    return Prepared(
+        command, found, run, confidence, scheme, arguments, watch, began, out, overwrite, resume, named, steps_by
+    )
 
 
 def carry_out(prepared: Prepared, finish: Callable[[Prepared], Finished], kind: type[Found]) -> Found:

@@ -122,16 +122,17 @@ def train(
             kept.enter_context(told_how_to_go_on(folder, watch, words))
             if resume:
                 refuse_other_files(folder, steps=steps, tensorboard=tensorboard)
-            config, origin = to_toml(found.kept_in(folder)), origin_of(problem, backend, threads=threads, engine=chosen.name)
+            config, origin = (
+                to_toml(found.kept_in(folder)),
+                origin_of(problem, backend, threads=threads, engine=chosen.name),
+            )
             resumption = Resumption(folder, watch, config, command="train", origin=origin, resumed=resume)
             if resumption.finished is not None:
                 resumption.say_finished()
                 return TrainResult(summary=resumption.finished, folder=folder.path)
         outcome = _train(run, folder, watch, resumption, steps=steps, tensorboard=tensorboard)
         seconds = time.perf_counter() - began
-        summary = summary_of(
-            run, outcome, device=backend.name, engine=chosen, threads=threads, seconds=seconds
-        )
+        summary = summary_of(run, outcome, device=backend.name, engine=chosen, threads=threads, seconds=seconds)
         return _result(summary, outcome, folder, resumption)
 
 

@@ -107,7 +107,9 @@ def tune(
         options, is_default = options_of(given, header, is_default)
         # What is wrong with the request is said here, before a folder is made.
         Study(problem, backend, options, folder=found.folder)
-        steps_by = settle_engine(problem, backend, [everything], times=options.folds or 1)  # each trial may be compiled anew
+        steps_by = settle_engine(
+            problem, backend, [everything], times=options.folds or 1
+        )  # each trial may be compiled anew
         if is_default and stored is None:
             _tell_space(chosen, watch)
         folder = kept.enter_context(claimed(out, name=chosen.name, command="tune", overwrite=overwrite, resume=resume))
@@ -163,7 +165,14 @@ def _note(study: Study) -> str:
 
 
 def _result(
-    study: Study, own: Experiment, folder: RunFolder | Unkept, *, began: float, is_default: bool, resumed: int, engine: Choice
+    study: Study,
+    own: Experiment,
+    folder: RunFolder | Unkept,
+    *,
+    began: float,
+    is_default: bool,
+    resumed: int,
+    engine: Choice,
 ) -> TuneResult:
     """All files but the journal, and the result. The search without a single trial that gave one ends in the error.
 

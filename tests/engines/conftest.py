@@ -40,7 +40,8 @@ def evaluate() -> Evaluate:
         for kernel in program.kernels:
             kernel.write(code)
         body, declared = "\n".join(code.lines), "\n".join(code.declared.values())
-        text = f"define void @steps(ptr %arguments, i64 %first, i64 %last) {{\nentry:\n{body}\n  ret void\n}}\n{declared}\n"
+        head = "define void @steps(ptr %arguments, i64 %first, i64 %last) {"
+        text = f"{head}\nentry:\n{body}\n  ret void\n}}\n{declared}\n"
         workspace = np.zeros(size + 64, np.uint8)
         given = [np.ascontiguousarray(array) for array in arrays]
         words = np.array([x.ctypes.data for x in (*given, out, workspace)], np.uint64)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from engines.conftest import Evaluate
 
 from dlrun.graph import arithmetic
 from dlrun.graph.node import OPS, apply
-from engines.conftest import Evaluate
 
 RANDOM = np.random.default_rng(7)
 SPECIAL = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e-3, 88.0, -88.0, 200.0, -200.0, 0.625, 2.5, 3.5]
@@ -120,7 +120,9 @@ def test_comparisons(evaluate: Evaluate, name: str) -> None:
 
 def test_where_and_truth_values_in_memory(evaluate: Evaluate) -> None:
     a, b = RANDOM.standard_normal((2, 1, 37, 5)).astype("float32")
-    np.testing.assert_array_equal(evaluate(lambda x, y: arithmetic.where(x > y, x, 2 * y), a, b), np.where(a > b, a, 2 * b))
+    np.testing.assert_array_equal(
+        evaluate(lambda x, y: arithmetic.where(x > y, x, 2 * y), a, b), np.where(a > b, a, 2 * b)
+    )
     np.testing.assert_array_equal(evaluate(lambda x, y: x > y, a, b), a > b)
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from engines.conftest import Evaluate
 
 from dlrun.graph.node import apply
 from dlrun.graph.reductions import affine, matmul, reduce_max, reduce_min, reduce_prod, reduce_sum
 from dlrun.graph.shaping import concatenate, pack, reshape, transpose
-from engines.conftest import Evaluate
 
 RANDOM = np.random.default_rng(11)
 DTYPES = ["float32", "float64"]
@@ -44,7 +44,17 @@ def test_the_largest_of_nan_is_nan(evaluate: Evaluate) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     ("m", "k", "n"),
-    [(1, 1, 1), (7, 1, 5), (33, 32, 2), (32, 33, 32), (5, 3, 70), (64, 65, 128), (2, 64, 9), (3, 200, 1), (130, 129, 67)],
+    [
+        (1, 1, 1),
+        (7, 1, 5),
+        (33, 32, 2),
+        (32, 33, 32),
+        (5, 3, 70),
+        (64, 65, 128),
+        (2, 64, 9),
+        (3, 200, 1),
+        (130, 129, 67),
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("turned", [(False, False), (True, False), (False, True), (True, True)], ids=str)
@@ -54,7 +64,9 @@ def test_products(
     """By loops, and by the library."""
     a = RANDOM.standard_normal((1, k, m) if turned[0] else (1, m, k)).astype(dtype)
     b = RANDOM.standard_normal((1, n, k) if turned[1] else (1, k, n)).astype(dtype)
-    given = [x.astype("float64").swapaxes(1, 2) if t else x.astype("float64") for x, t in zip((a, b), turned, strict=True)]
+    given = [
+        x.astype("float64").swapaxes(1, 2) if t else x.astype("float64") for x, t in zip((a, b), turned, strict=True)
+    ]
     limit = 4 * k * float(np.finfo(dtype).eps)
     for own in (1 << 40, 0):
         monkeypatch.setattr("dlrun.engines.cpu.products.OWN", own)
@@ -87,9 +99,15 @@ def test_moved_values(evaluate: Evaluate) -> None:
     x = RANDOM.standard_normal((1, 6, 10)).astype("float32")
     np.testing.assert_array_equal(evaluate(lambda a: transpose(a) * 2, x), x.swapaxes(1, 2) * 2)
     np.testing.assert_array_equal(evaluate(lambda a: a[:, ::2, 3:7] + 1, x), x[:, ::2, 3:7] + 1)
-    np.testing.assert_array_equal(evaluate(lambda a: reshape(a[:, :, :4], (1, 24)) * 3, x), x[:, :, :4].reshape(1, 24) * 3)
-    np.testing.assert_array_equal(evaluate(lambda a: concatenate([a, -a, a[:, :, :1]], 2), x), np.concatenate([x, -x, x[:, :, :1]], 2))
-    np.testing.assert_array_equal(evaluate(lambda a: pack([a[:, :2], a * 2]), x), np.concatenate([x[:, :2].ravel(), 2 * x.ravel()])[None])
+    np.testing.assert_array_equal(
+        evaluate(lambda a: reshape(a[:, :, :4], (1, 24)) * 3, x), x[:, :, :4].reshape(1, 24) * 3
+    )
+    np.testing.assert_array_equal(
+        evaluate(lambda a: concatenate([a, -a, a[:, :, :1]], 2), x), np.concatenate([x, -x, x[:, :, :1]], 2)
+    )
+    np.testing.assert_array_equal(
+        evaluate(lambda a: pack([a[:, :2], a * 2]), x), np.concatenate([x[:, :2].ravel(), 2 * x.ravel()])[None]
+    )
     placed = np.zeros_like(x)
     placed[:, :, 2:5] = x[:, :, 2:5] * 2
     key = (slice(None), slice(None), slice(2, 5))

@@ -24,7 +24,9 @@ def gemm_addresses() -> dict[str, int]:
         except OSError:
             continue
         for spelling in _SPELLINGS:
-            found = {f"cblas_{kind}gemm": getattr(library, spelling.format(kind), None) for kind in "sd"}
-            if all(found.values()):
-                return {name: ctypes.cast(each, ctypes.c_void_p).value or 0 for name, each in found.items()}
+            names = {f"cblas_{kind}gemm": spelling.format(kind) for kind in "sd"}
+            if all(hasattr(library, name) for name in names.values()):
+                return {
+                    own: ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for own, name in names.items()
+                }
     return {}

@@ -28,14 +28,14 @@ class EpochArrays:
     """What the steps of an epoch read and write.
 
     own      per name of `FIELDS`, an array whose first axis is the replica's; each row is contiguous
-    shared   the same for all replicas
+    rows     the stored rows that `index` numbers
     index    (S, R, B) row numbers; counts (S, R) real rows among them
-    first    (R,) which row of `shared["rows"]` is each replica's row 0; None where it is the first for all
+    first    (R,) which of `rows` is each replica's row 0; None where it is the first for all
     keys     (R,) of the epoch's dropout masks
     """
 
     own: Mapping[str, npt.NDArray[Any]]
-    shared: Mapping[str, npt.NDArray[Any]]
+    rows: npt.NDArray[Any]
     index: npt.NDArray[np.int64]
     counts: npt.NDArray[np.int64]
     first: npt.NDArray[np.int64] | None
@@ -47,13 +47,12 @@ class EpochArrays:
         found = np.zeros((R, len(FIELDS)), np.uint64)
         places = {name: k for k, name in enumerate(FIELDS)}
         for name, array in self.own.items():
-            assert len(array) == R and array[:1].flags.c_contiguous, name
+            assert len(array) == R, name
+            assert array[:1].flags.c_contiguous, name
             found[:, places[name]] = _address(array) + np.arange(R, dtype=np.uint64) * np.uint64(array.strides[0])
-        for name, array in self.shared.items():
-            found[:, places[name]] = _address(array)
+        found[:, places["rows"]] = _address(self.rows)
         if self.first is not None:
-            row = self.shared["rows"].strides[0]
-            found[:, places["rows"]] += self.first.astype(np.uint64) * np.uint64(row)
+            found[:, places["rows"]] += self.first.astype(np.uint64) * np.uint64(self.rows.strides[0])
         replica = np.arange(R, dtype=np.uint64) * np.uint64(8)
         found[:, places["index"]] = _address(self.index) + replica * np.uint64(B)
         found[:, places["index_stride"]] = R * B

@@ -12,7 +12,7 @@ from typing import Any
 
 from dlrun.engines.cpu.blas import gemm_addresses
 from dlrun.engines.cpu.step import FUNCTION, StepKind, step_text
-from dlrun.engines.cpu.text import Uncovered
+from dlrun.engines.cpu.text import UncoveredError
 
 LEFT_TO_NUMPY = ("data.augment", "tables that stay in their file", "evaluation", "trainings on a GPU")
 
@@ -101,10 +101,10 @@ _compiled: dict[str, CompiledStep] = {}
 
 
 def compiled(kind: StepKind) -> CompiledStep:
-    """The function of a kind of step, compiled once in a process. Raises `Uncovered`."""
+    """The function of a kind of step, compiled once in a process. Raises `UncoveredError`."""
     reason = why_not()
     if reason:
-        raise Uncovered(reason)
+        raise UncoveredError(reason)
     found = step_text(kind, lanes=host().lanes, x86=host().x86)
     if found.text not in _compiled:
         _compiled[found.text] = compile_text(found.text, found.workspace)

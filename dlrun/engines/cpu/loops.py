@@ -71,9 +71,7 @@ def _walk(shape: tuple[int, ...], places: Sequence[Place], reduced: Collection[i
             continue
         flag = axis in reduced
         joins = (
-            bool(extents)
-            and flags[-1] == flag
-            and all(strides[p][-1] == all_strides[p][axis] * extent for p in places)
+            bool(extents) and flags[-1] == flag and all(strides[p][-1] == all_strides[p][axis] * extent for p in places)
         )
         if joins:
             extents[-1] *= extent
@@ -285,7 +283,7 @@ class Reduction:
             if half == 1:
                 one = vector(self.scalar, 1)
                 parts = [self.code.op(f"extractelement <1 x {one}> {part}, i64 0") for part in parts]
-            value, width = self._both(*parts, half), half
+            value, width = self._both(parts[0], parts[1], half), half
         return value
 
     def _by_columns(self, kept: list[int]) -> None:
@@ -355,7 +353,9 @@ class Reduction:
             carried = [(vector(self.scalar, width), self._start(width))] * ABREAST
             with self.code.loop(0, whole, ABREAST * width, carried) as loop:
                 loop.following = [
-                    self._both(total, self._value({**at, axis: self.code.add(loop.index, str(k * width))}, width), width)
+                    self._both(
+                        total, self._value({**at, axis: self.code.add(loop.index, str(k * width))}, width), width
+                    )
                     for k, total in enumerate(loop.carried)
                 ]
             parts = list(loop.carried)
@@ -363,9 +363,12 @@ class Reduction:
             parts.append(self._value({**at, axis: str(start)}, width))
         totals: list[str] = []
         while len(parts) > 1:
-            parts = [self._both(*parts[k : k + 2], width) if k + 1 < len(parts) else parts[k] for k in range(0, len(parts), 2)]
+            pairs = zip(parts[::2], parts[1::2], strict=False)
+            parts = [self._both(a, b, width) for a, b in pairs] + parts[len(parts) & ~1 :]
         totals += [self._across(part, width) for part in parts]
-        totals += [self._across(self._value({**at, axis: str(start)}, size), size) for start, size in pieces(extent, width)]
+        totals += [
+            self._across(self._value({**at, axis: str(start)}, size), size) for start, size in pieces(extent, width)
+        ]
         total = totals[0]
         for other in totals[1:]:
             total = self._both(total, other, 1)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dlrun.engines.cpu.functions import Functions
-from dlrun.engines.cpu.text import SCALARS, Code, Uncovered, vector
+from dlrun.engines.cpu.text import SCALARS, Code, UncoveredError, vector
 from dlrun.graph.node import Node
 
 Unary = Callable[[Functions, str], str]
@@ -70,10 +70,13 @@ def compute(code: Code, node: Node, values: list[str], width: int) -> str:
         return _cast(code, node.inputs[0].dtype.name, node.dtype.name, values[0], width)
     if node.op == "where":
         kind = vector(scalar_of(node), width)
-        a, b = (_cast(code, x.dtype.name, node.dtype.name, v, width) for x, v in zip(node.inputs[1:], values[1:], strict=True))
+        a, b = (
+            _cast(code, x.dtype.name, node.dtype.name, v, width)
+            for x, v in zip(node.inputs[1:], values[1:], strict=True)
+        )
         return code.op(f"select {vector('i1', width)} {values[0]}, {kind} {a}, {kind} {b}")
     if any(x.dtype.kind != "f" for x in node.inputs):
-        raise Uncovered(f"{node.op} of truth values")
+        raise UncoveredError(f"{node.op} of truth values")
     common = max((x.dtype for x in node.inputs), key=lambda dtype: dtype.itemsize)
     given = [_cast(code, x.dtype.name, common.name, v, width) for x, v in zip(node.inputs, values, strict=True)]
     f = Functions(code, SCALARS[common.name], width)
@@ -81,7 +84,7 @@ def compute(code: Code, node: Node, values: list[str], width: int) -> str:
         return f.compare(COMPARISONS[node.op], *given)
     function: Any = UNARY.get(node.op) or BINARY.get(node.op)
     if function is None or common != node.dtype:
-        raise Uncovered(f"the operation {node.op} of {common}")
+        raise UncoveredError(f"the operation {node.op} of {common}")
     return str(function(f, *given))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dlrun.engines.cpu.text import SCALARS, Uncovered
+from dlrun.engines.cpu.text import SCALARS, UncoveredError
 
 _ALIGNMENT = 64
 
@@ -62,7 +62,7 @@ class Place:
         """The type of an element as it lies in memory."""
         name = self.view.dtype.name
         if name not in ("float32", "float64", "bool"):
-            raise Uncovered(f"tensors of {name}")
+            raise UncoveredError(f"tensors of {name}")
         return "i8" if name == "bool" else SCALARS[name]
 
     @property

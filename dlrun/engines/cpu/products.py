@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dlrun.engines.cpu.places import Place, Root
-from dlrun.engines.cpu.text import Code, Uncovered, number, pieces, vector
+from dlrun.engines.cpu.text import Code, UncoveredError, number, pieces, vector
 
 ROWS = 6  # rows of the result that are held in registers at once
 OWN = 600_000  # m·n·k up to which loops are as fast as OpenBLAS or faster (measured, float32 and float64, AVX-512)
@@ -32,7 +32,7 @@ class Matrix:
     def of(cls, place: Place, *, transposed: bool = False) -> Matrix:
         """The last two axes of a tensor whose other axes have no extent."""
         if place.view.ndim < 2 or math.prod(place.shape[:-2]) != 1:
-            raise Uncovered(f"a product of tensors of shape {place.shape}")
+            raise UncoveredError(f"a product of tensors of shape {place.shape}")
         rows, columns = place.shape[-2:]
         down, across = place.strides(place.shape)[-2:]
         found = cls(place, rows, columns, down or columns, across or 1)
@@ -58,9 +58,9 @@ class Product:
         self.out = Matrix.of(out)
         self.scalar = out.scalar
         if self.scalar not in GEMM or not a.view.dtype == b.view.dtype == out.view.dtype:
-            raise Uncovered(f"a product of {a.view.dtype} and {b.view.dtype}")
+            raise UncoveredError(f"a product of {a.view.dtype} and {b.view.dtype}")
         if self.a.spread or self.b.spread or 1 not in (self.out.across, self.out.columns):
-            raise Uncovered("a product of tensors whose elements are repeated")
+            raise UncoveredError("a product of tensors whose elements are repeated")
         m, n, k = self.out.rows, self.out.columns, self.a.columns
         self.own = m * n * k <= OWN or min(m, n, k) == 1
         if self.own and n < 8 <= m and self.a.down == 1 and m > n:
@@ -70,7 +70,7 @@ class Product:
         if self.own and self.b.across != 1 and self.b.columns > 1:
             self.packed = Root.of((self.b.rows, self.b.columns), out.view.dtype)
         elif not self.own and not all(1 in (x.down, x.across) for x in (self.a, self.b)):
-            raise Uncovered("a product of matrices without neighbours in memory")
+            raise UncoveredError("a product of matrices without neighbours in memory")
 
     def write(self, code: Code) -> None:
         if self.own:

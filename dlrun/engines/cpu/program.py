@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-
 from dlrun.backend import Backend
 from dlrun.engines.cpu.loops import Expressions, Reduction, map_elements
 from dlrun.engines.cpu.operations import covered
 from dlrun.engines.cpu.places import Place, Root
 from dlrun.engines.cpu.products import Product
-from dlrun.engines.cpu.text import Code, Uncovered
+from dlrun.engines.cpu.text import Code, UncoveredError
 from dlrun.graph.node import OPS, Node
 from dlrun.graph.shaping import pack_views
 from dlrun.graph.simplify import SHAPE_ONLY, Extents, simplify
@@ -38,7 +37,7 @@ class Kernel:
 class Program:
     """The fetched nodes, each in the place that `targets` names, from leaves at the places of `bindings`.
 
-    Raises `Uncovered` for a graph that this engine does not compute.
+    Raises `UncoveredError` for a graph that this engine does not compute.
     """
 
     def __init__(self, fetches: Sequence[Node], bindings: Mapping[Node, Place], targets: Mapping[Node, Place]) -> None:
@@ -115,7 +114,7 @@ class Program:
     def _enter(self, node: Node) -> None:
         if node in self._inline:
             if not covered(node):
-                raise Uncovered(f"the operation {node.op}")
+                raise UncoveredError(f"the operation {node.op}")
             return
         if self._elementwise(node):
             self._wait(node)
@@ -150,12 +149,12 @@ class Program:
             self._fill(0.0, out, node)
             self._copy(self._inputs(node)[0], Place(out.root, out.view[key if Ellipsis in key else (*key, Ellipsis)]))
         else:
-            raise Uncovered(f"the operation {node.op}")
+            raise UncoveredError(f"the operation {node.op}")
 
     def _wait(self, node: Node) -> None:
         """Take an element-wise node into the loop of its shape that is to come."""
         if not covered(node):
-            raise Uncovered(f"the operation {node.op}")
+            raise UncoveredError(f"the operation {node.op}")
         shape = self._shapes[node]
         for leaf in self._sources(self._inputs(node)):
             for other in list(self._waiting):
@@ -205,7 +204,7 @@ class Program:
 
         def place(node: Node) -> Place | None:
             if node not in places and node.op == "constant":
-                raise Uncovered("constant tensors")
+                raise UncoveredError("constant tensors")
             return places.get(node)
 
         return Expressions(self._uniform.get, place, self._inputs, self._shapes.__getitem__)
@@ -216,7 +215,7 @@ class Program:
             out = self._places[node] = self._fresh(node)
             self._fill(self._uniform[node], out, node)
         if node not in self._places:
-            raise Uncovered(f"the value of {node.op}")
+            raise UncoveredError(f"the value of {node.op}")
         return self._places[node]
 
     def _out(self, node: Node) -> Place:
@@ -251,7 +250,7 @@ class Program:
         extra = len(self._shapes[x]) - out.view.ndim
         spread = Place(out.root, out.view.reshape((1,) * extra + out.shape))
         if x in self._uniform:
-            raise Uncovered("a reduction of one number")
+            raise UncoveredError("a reduction of one number")
         expressions = self._expressions()
         how = REDUCTIONS[node.op]
         reads = list(expressions.leaves([x]).values())
@@ -310,9 +309,7 @@ def arrange(kernels: Sequence[Kernel], start: int) -> tuple[dict[Root, int], int
                 offsets[root] = hole[0]
             else:
                 offsets[root], start = start, start + root.bytes
-        for root in dict.fromkeys((*kernel.reads, *kernel.fills)):
-            if last[root] == at and root in offsets and not root.kept:
-                free.append((offsets[root], root.bytes))
+        used = dict.fromkeys((*kernel.reads, *kernel.fills))
+        done = [root for root in used if last[root] == at and root in offsets and not root.kept]
+        free += [(offsets[root], root.bytes) for root in done]
     return offsets, start
-
-

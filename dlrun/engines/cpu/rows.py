@@ -28,7 +28,7 @@ def gather(code: Code, batch: Root, *, scaled: bool, filled: bool) -> None:
         number = code.load("%index_now", row.index, "i64")
         source = code.address("%rows", code.times(number, D), scalar)
         target = code.times(row.index, D)
-        if D >= width:
+        if width <= D:
             with code.loop(0, D - D % width, width) as column:
                 part(source, target, column.index, width)
         for start, size in pieces(D, width):

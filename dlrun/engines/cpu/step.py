@@ -122,7 +122,9 @@ class _Step:
             "l1": self._one("%l1_now"),
         }
         places |= {name: Place(self.theta.root, view) for name, view in net.block_views(self.theta.view).items()}
-        self.kernels.append(Kernel(lambda code: gather(code, batch, scaled=kind.scaled, filled=kind.filled), (), (batch,)))
+        self.kernels.append(
+            Kernel(lambda code: gather(code, batch, scaled=kind.scaled, filled=kind.filled), (), (batch,))
+        )
         if "weight" in graph.leaves:
             weight = places["weight"].root
             self.kernels.append(Kernel(lambda code: weigh(code, batch, weight), (batch,), (weight,)))
@@ -211,7 +213,7 @@ def _pair(place: Place, like: Node) -> tuple[Root, Any]:
 
 
 def step_text(kind: StepKind, *, lanes: int, x86: bool) -> StepText:
-    """The function of a kind of step for registers of so many bytes. Raises `Uncovered`."""
+    """The function of a kind of step for registers of so many bytes. Raises `UncoveredError`."""
     step = _Step(kind)
     offsets, bytes_ = arrange(step.kernels, 0)
     code, scalar = Code(lanes), float_type(kind.net.dtype)
@@ -243,7 +245,9 @@ def step_text(kind: StepKind, *, lanes: int, x86: bool) -> StepText:
 
 def _one_step(code: Code, step: _Step, s: str, scalar: str) -> None:
     """Unless the replica has no row in this batch."""
-    code.do(f"%count = load i64, ptr {code.address('%counts', code.op(f'mul i64 {s}, %counts_stride'), 'i64')}, align 8")
+    code.do(
+        f"%count = load i64, ptr {code.address('%counts', code.op(f'mul i64 {s}, %counts_stride'), 'i64')}, align 8"
+    )
     with ExitStack() as block:
         block.enter_context(code.only_if(code.op("icmp sgt i64 %count, 0")))
         for name in _PER_STEP:

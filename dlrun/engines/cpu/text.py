@@ -17,7 +17,7 @@ import numpy as np
 SCALARS = {"float32": "float", "float64": "double", "bool": "i1", "uint8": "i8"}
 
 
-class Uncovered(Exception):
+class UncoveredError(Exception):
     """Something that this engine does not do; the message says what."""
 
 
@@ -151,8 +151,10 @@ class Code:
     # -- control -------------------------------------------------------------------------------
 
     @contextmanager
-    def loop(self, start: int | str, stop: int | str, step: int, carried: Sequence[tuple[str, str]] = ()) -> Iterator[Any]:
-        """for index = start; index < stop; index += step, at least once. `following` is to be filled where it carries."""
+    def loop(
+        self, start: int | str, stop: int | str, step: int, carried: Sequence[tuple[str, str]] = ()
+    ) -> Iterator[Any]:
+        """for index = start; index < stop; index += step, at least once; what carries fills `following`."""
         head, done, before = self.fresh_label("loop"), self.fresh_label("done"), self._label
         self.do(f"br label %{head}")
         self.label(head)
