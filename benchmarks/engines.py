@@ -1,4 +1,4 @@
-"""The compiled engine beside NumPy's kernels: epochs of stacks, and whole commands. Writes results/engines.md and .json.
+"""The compiled engine beside NumPy's kernels: epochs of stacks, and whole commands. Writes results/engines.md, .json.
 
 python -m benchmarks.engines [--rounds 9] [--case TEXT]
 """
@@ -165,10 +165,10 @@ def main() -> None:
         "",
         machine(versions),
         "",
-        "An epoch of a stack as `dlrun` trains it (order of rows, gathering, forward, backward, Adam), in float32, over its",
-        "steps and replicas; BLAS on one thread. The engines take turns in one process; a round's figure is the least of",
-        "five epochs. Times are medians over rounds; a ratio is NumPy's time over the compiled one's in the same round:",
-        "median (quartiles). Above 1, compiled steps are faster.",
+        "An epoch of a stack as `dlrun` trains it (order of rows, gathering, forward, backward, Adam), in float32,",
+        "over its steps and replicas; BLAS on one thread. The engines take turns in one process; a round's figure is",
+        "the least of five epochs. Times are medians over rounds; a ratio is NumPy's time over the compiled one's in",
+        "the same round: median (quartiles). Above 1, compiled steps are faster.",
         "",
         *table(["network", "NumPy, µs", "compiled, µs", "ratio", "compiling, s"], steps),
         "",

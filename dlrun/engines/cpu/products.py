@@ -13,7 +13,8 @@ from dlrun.engines.cpu.places import Place, Root
 from dlrun.engines.cpu.text import Code, UncoveredError, number, pieces, vector
 
 ROWS = 6  # rows of the result that are held in registers at once
-OWN = 600_000  # m·n·k up to which loops are as fast as OpenBLAS or faster (measured, float32 and float64, AVX-512)
+OWN = 1 << 22  # m·n·k up to which loops are as fast as OpenBLAS or faster (measured, float32 and float64, AVX-512)
+DEEPEST = 1024  # products of a sum: in one pass, more would lose digits that a library keeps
 GEMM = {"float": "cblas_sgemm", "double": "cblas_dgemm"}  # as the module calls them; `blas` knows their addresses
 _ROW_MAJOR, _PLAIN, _TRANSPOSED = 101, 111, 112
 
@@ -62,7 +63,7 @@ class Product:
         if self.a.spread or self.b.spread or 1 not in (self.out.across, self.out.columns):
             raise UncoveredError("a product of tensors whose elements are repeated")
         m, n, k = self.out.rows, self.out.columns, self.a.columns
-        self.own = m * n * k <= OWN or min(m, n, k) == 1
+        self.own = k <= DEEPEST and (m * n * k <= OWN or min(m, n) == 1)
         if self.own and n < 8 <= m and self.a.down == 1 and m > n:
             # few columns: the transposed product fills registers
             self.a, self.b, self.out = self.b.turned, self.a.turned, self.out.turned
