@@ -1,13 +1,13 @@
 """Epochs of replicas, each trained by itself by compiled steps; threads take replicas.
 
-A call leaves the interpreter for a replica's whole epoch, or as much of it as has batches of one height, and lets other
-threads in. What a replica comes to depends on its own arrays alone: neither company nor the number of threads
+A call leaves the interpreter for many steps of a replica, and lets other threads in. What a replica comes to depends on its own arrays alone: neither company nor the number of threads
 changes a bit.
 """
 
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from dlrun.engines.cpu.jit import CompiledStep
 from dlrun.engines.cpu.step import FIELDS
 
 _ALIGNMENT = 64
+AT_ONCE = 64  # steps of a call: between two calls Python looks after signals
 
 
 @dataclass(frozen=True)
@@ -77,14 +78,19 @@ def run_steps(arrays: EpochArrays, kinds: Sequence[CompiledStep], first: int, *,
         at += length
     bytes_ = max(kind.workspace for kind in kinds) + _ALIGNMENT
 
+    stopped = threading.Event()
+
     def work(replicas: range) -> None:
-        workspace = np.zeros(bytes_, np.uint8)
-        start = -(-_address(workspace) // _ALIGNMENT) * _ALIGNMENT
+        memory = np.zeros(bytes_, np.uint8)
+        workspace = -(-_address(memory) // _ALIGNMENT) * _ALIGNMENT
         for r in replicas:
-            words[r, place] = start
+            words[r, place] = workspace
             arguments = ctypes.c_void_p(_address(words[r]))
             for kind, begin, end in stretches:
-                kind.call(arguments, begin, end)
+                for start in range(begin, end, AT_ONCE):
+                    if stopped.is_set():
+                        return
+                    kind.call(arguments, start, min(start + AT_ONCE, end))
 
     R = len(words)
     workers = min(threads, R)
@@ -92,7 +98,11 @@ def run_steps(arrays: EpochArrays, kinds: Sequence[CompiledStep], first: int, *,
         work(range(R))
         return
     with ThreadPoolExecutor(workers - 1, thread_name_prefix="dlrun") as executor:
-        others = [executor.submit(work, range(k, R, workers)) for k in range(1, workers)]
-        work(range(0, R, workers))
-        for other in others:
-            other.result()
+        try:
+            others = [executor.submit(work, range(k, R, workers)) for k in range(1, workers)]
+            work(range(0, R, workers))
+            for other in others:
+                other.result()
+        except BaseException:  # Ctrl-C among them: the others are not to go on to the end of the epoch
+            stopped.set()
+            raise

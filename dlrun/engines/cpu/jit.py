@@ -116,7 +116,10 @@ def compile_text(text: str, workspace: int) -> CompiledStep:
     import llvmlite.binding as llvm
 
     machine = _machine()
-    module = llvm.parse_assembly(text)
+    try:
+        module = llvm.parse_assembly(text)
+    except RuntimeError as error:  # of an LLVM that knows another language
+        raise UncoveredError(f"LLVM {version()} does not take the step ({error}), which") from None
     module.triple = machine.triple
     # No passes ahead of the code generator: they take as long as it does, and the code is no faster (measured).
     engine = llvm.create_mcjit_compiler(module, machine)

@@ -63,7 +63,7 @@ class Product:
         if self.a.spread or self.b.spread or 1 not in (self.out.across, self.out.columns):
             raise UncoveredError("a product of tensors whose elements are repeated")
         m, n, k = self.out.rows, self.out.columns, self.a.columns
-        self.own = k <= DEEPEST and (m * n * k <= OWN or min(m, n) == 1)
+        self.own = k <= DEEPEST and (m * n * k <= OWN or min(m, n, k) == 1)
         if self.own and n < 8 <= m and self.a.down == 1 and m > n:
             # few columns: the transposed product fills registers
             self.a, self.b, self.out = self.b.turned, self.a.turned, self.out.turned
@@ -86,7 +86,8 @@ class Product:
         given += [("i64", str(extent)) for extent in (out.rows, out.columns, a.columns)]
         given += [(self.scalar, number(1.0, self.scalar))]
         for x in (a, b):
-            given += [("ptr", self._address(code, x)), ("i64", str(x.down if x.across == 1 else x.across))]
+            apart = max(x.down, x.columns) if x.across == 1 else max(x.across, x.rows)  # of one row it may be anything
+            given += [("ptr", self._address(code, x)), ("i64", str(apart))]
         given += [(self.scalar, number(0.0, self.scalar)), ("ptr", self._address(code, out)), ("i64", str(out.down))]
         code.call("void", GEMM[self.scalar], given)
 

@@ -21,7 +21,7 @@ from dlrun.engines.cpu.places import Place, Root
 from dlrun.engines.cpu.products import float_type
 from dlrun.engines.cpu.program import Kernel, Program, arrange
 from dlrun.engines.cpu.rows import draw_mask, gather, weigh
-from dlrun.engines.cpu.text import Code
+from dlrun.engines.cpu.text import Code, UncoveredError
 from dlrun.graph.arithmetic import maximum, minimum, sqrt, square
 from dlrun.graph.node import Node, placeholder
 from dlrun.graph.reductions import reduce_sum
@@ -30,6 +30,7 @@ from dlrun.nn.network import Architecture, NetworkGraph
 from dlrun.optim.optimizers import OPTIMIZERS, Hyperparameters
 
 FUNCTION = "steps"
+MOST_LINES = 20_000  # which take LLVM more than a second
 POINTERS = (
     "theta",  # (P,)
     "state0",  # (P,) each
@@ -236,6 +237,8 @@ def step_text(kind: StepKind, *, lanes: int, x86: bool) -> StepText:
         _one_step(code, step, loop.index, scalar)
     if x86:
         code.call("void", "llvm.x86.sse.ldmxcsr", [("ptr", "%before")])
+    if len(code.lines) > MOST_LINES:
+        raise UncoveredError(f"a step of {len(code.lines)} instructions")
     body = "\n".join(code.lines)
     attributes = f'"min-legal-vector-width"="{8 * lanes}" "prefer-vector-width"="{8 * lanes}" nounwind'
     text = f"define void @{FUNCTION}(ptr %arguments, i64 %first, i64 %last) #0 {{\nentry:\n{body}\n  ret void\n}}\n"
