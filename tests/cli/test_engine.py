@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +86,23 @@ def test_processes_and_threads_change_no_bit() -> None:
             assert summary(f"jobs{jobs}")["engine"] == "compiled"
         one, two = (Path(name, "predictions.csv").read_bytes() for name in ("jobs1", "jobs2"))
         assert one == two
+
+
+@needs_llvm
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_threads(number: int, status: int) -> None:
+    long = ("--set", "training.epochs=1000000", "--set", "training.early_stopping=", "--set", "training.batch_size=8")
+    command = [sys.executable, "-m", "dlrun", "crossval", "wine", "--out", "a", "--jobs", "2", "--engine", "compiled"]
+    with subprocess.Popen([*command, *long], stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        for _ in range(600):
+            time.sleep(0.05)
+            if list(Path("a").glob("checkpoint*")) or process.poll() is not None:
+                break
+        os.killpg(process.pid, number)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == status, said
+    assert "Traceback" not in said
+    assert not Path("a", "summary.json").exists()
 
 
 @needs_llvm

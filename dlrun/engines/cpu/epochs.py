@@ -1,7 +1,7 @@
 """Epochs of replicas, each trained by itself by compiled steps; threads take replicas.
 
-A call leaves the interpreter for many steps of a replica, and lets other threads in. What a replica comes to depends on its own arrays alone: neither company nor the number of threads
-changes a bit.
+A call leaves the interpreter for many steps of a replica, and lets other threads in. What a replica comes to depends on
+its own arrays alone: neither company nor the number of threads changes a bit.
 """
 
 from __future__ import annotations
