@@ -226,3 +226,16 @@ def test_the_path_is_recorded() -> None:
         found.run_epoch(1)
         paths.append(np.stack(path))
     np.testing.assert_allclose(paths[1], paths[0], rtol=1e-5, atol=1e-7)
+
+
+def test_a_step_is_compiled_once() -> None:
+    """Two stacks of the same shape share their functions."""
+    a, b = stack("compiled", network()), stack("compiled", network(), places=(1,))
+    assert a.compiled is not None
+    assert b.compiled is not None
+    assert [kind.call for kind in a.compiled.kinds.values()] == [kind.call for kind in b.compiled.kinds.values()]
+
+
+def test_a_step_of_too_many_instructions_is_left_to_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlrun.engines.cpu.step.MOST_LINES", 100)
+    assert stack("compiled", network()).compiled is None
