@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlrun.backend import Backend
-from dlrun.engines.cpu.loops import Expressions, Reduction, map_elements
+from dlrun.engines.cpu.loops import Expressions, map_elements
 from dlrun.engines.cpu.operations import covered
 from dlrun.engines.cpu.places import Place, Root
 from dlrun.engines.cpu.products import Product
+from dlrun.engines.cpu.reductions import Reduction
 from dlrun.engines.cpu.text import Code, UncoveredError
 from dlrun.graph.node import OPS, Node
 from dlrun.graph.shaping import pack_views
