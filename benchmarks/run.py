@@ -12,7 +12,7 @@ from pathlib import Path
 if not __package__:  # run as a file: its siblings are found beside it
     sys.path.insert(0, str(Path(__file__).parent.parent))
 
-SPEED = ("commands", "steps", "growth", "crossval", "tune", "gradcheck")
+SPEED = ("commands", "steps", "engines", "growth", "crossval", "tune", "gradcheck")
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from dlrun.errors import ConfigError, MachineError
 Array = Any  # numpy.ndarray or cupy.ndarray: the backend decides
 Call = Callable[[], Any]
 Device = Literal["auto", "cpu", "gpu"]
+Engine = Literal["auto", "compiled", "numpy"]  # what makes the steps of a training on the CPU (`training.engine`)
 
 _SMALL_PRODUCT = 10**6  # m·n·k up to which OpenBLAS uses its kernels for small matrices
 
@@ -34,8 +35,10 @@ class Backend:
     array_type: type = np.ndarray
     out_of_memory: tuple[type[BaseException], ...] = (MemoryError,)
 
-    def __init__(self, xp: Any = np) -> None:
+    def __init__(self, xp: Any = np, *, engine: Engine = "numpy") -> None:
+        """`engine` is the one asked for, until `settle_engine` has chosen one."""
         self.xp = xp
+        self.engine: Engine = engine
 
     # -- arrays --------------------------------------------------------------------------------
 
@@ -233,12 +236,18 @@ def describe_devices() -> dict[str, Any]:
     return found
 
 
-def select_backend(device: Device = "auto") -> Backend:
-    """The backend for `--device`: `gpu` without a usable one is an error, `auto` falls back to NumPy."""
-    if device not in get_args(Device):
-        raise ConfigError(f"device = {device!r}: should be one of {', '.join(get_args(Device))}")
-    if device == "cpu":
-        return Backend()
+def select_backend(device: Device = "auto", engine: Engine = "numpy") -> Backend:
+    """The backend for `--device`: `gpu` without a usable one is an error, `auto` falls back to NumPy.
+
+    Steps are compiled for the CPU alone: with `engine` "compiled", `auto` is the CPU.
+    """
+    for name, value, known in (("device", device, get_args(Device)), ("engine", engine, get_args(Engine))):
+        if value not in known:
+            raise ConfigError(f"{name} = {value!r}: should be one of {', '.join(known)}")
+    if device == "gpu" and engine == "compiled":
+        raise ConfigError("--engine compiled computes on the CPU: use it with --device cpu or auto")
+    if device == "cpu" or engine == "compiled":
+        return Backend(engine=engine)
     found = describe_devices()
     if found["gpu"]:
         import cupy
@@ -246,4 +255,4 @@ def select_backend(device: Device = "auto") -> Backend:
         return GpuBackend(cupy)
     if device == "gpu":
         raise MachineError(f"--device gpu: {found['reason']}. Use --device cpu, or auto to fall back.")
-    return Backend()
+    return Backend(engine=engine)

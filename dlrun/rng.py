@@ -24,9 +24,9 @@ import numpy.typing as npt
 
 UInt64Array = npt.NDArray[np.uint64]
 
-_GAMMA = 0x9E3779B97F4A7C15
-_MIX_1 = 0xBF58476D1CE4E5B9
-_MIX_2 = 0x94D049BB133111EB
+GAMMA = 0x9E3779B97F4A7C15
+MIX_1 = 0xBF58476D1CE4E5B9
+MIX_2 = 0x94D049BB133111EB
 
 
 def _entropy(seed: int, replica: int, purpose: str, counters: Sequence[int]) -> list[int]:
@@ -57,10 +57,10 @@ def _mix(z: Any, xp: Any, scratch: Any = None) -> Any:
     """SplitMix64's finalizer, in place on a uint64 array; `scratch` is room of the same shape."""
     scratch = xp.right_shift(z, xp.uint64(30), out=scratch)
     z ^= scratch
-    z *= xp.uint64(_MIX_1)
+    z *= xp.uint64(MIX_1)
     xp.right_shift(z, xp.uint64(27), out=scratch)
     z ^= scratch
-    z *= xp.uint64(_MIX_2)
+    z *= xp.uint64(MIX_2)
     xp.right_shift(z, xp.uint64(31), out=scratch)
     z ^= scratch
     return z
@@ -68,14 +68,14 @@ def _mix(z: Any, xp: Any, scratch: Any = None) -> Any:
 
 def fold_in(keys: Any, counter: int, xp: Any = np) -> Any:
     """New keys (R,) for the counter's sub-stream (an epoch, a step, a layer) of each key."""
-    z = keys ^ xp.uint64((counter * _GAMMA + _MIX_1) & 0xFFFFFFFFFFFFFFFF)
+    z = keys ^ xp.uint64((counter * GAMMA + MIX_1) & 0xFFFFFFFFFFFFFFFF)
     return _mix(z, xp)
 
 
 def stream_steps(count: int, xp: Any = np) -> Any:
     """(i + 1)·γ for the first `count` words of any stream: uint64 (1, count)."""
     steps = xp.arange(1, count + 1, dtype=xp.uint64)
-    steps *= xp.uint64(_GAMMA)
+    steps *= xp.uint64(GAMMA)
     return steps[None, :]
 
 

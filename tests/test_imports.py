@@ -27,6 +27,7 @@ LAYERS = [
     "graph",
     "nn",
     "optim",
+    "engines",
     "training",
     "resampling",
     "tuning",
@@ -98,3 +99,5 @@ def test_printing_exiting_and_cupy(path: Path) -> None:
     if path != ROOT / "backend.py":
         roots = {name.split(".")[0] for name in imported(tree, path)}
         assert not roots & {"cupy", "cupyx", "cupy_backends"}, f"{path} imports CuPy"
+    if path.parent != ROOT / "engines" / "cpu":
+        assert "llvmlite" not in {name.split(".")[0] for name in imported(tree, path)}, f"{path} imports llvmlite"

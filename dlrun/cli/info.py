@@ -11,12 +11,13 @@ if TYPE_CHECKING:
 
 
 def command(quiet: QuietOption = False, json: JsonOption = False, debug: DebugOption = False) -> None:
-    """Show versions, the device and why the GPU is or is not used, and the BLAS library with its threads."""
+    """Show versions, the device and why the GPU is or is not used, the BLAS library, and whether steps are compiled."""
     from dlrun.backend import describe_devices
+    from dlrun.engines.cpu.jit import describe_engine
     from dlrun.reporting.output import Output
     from dlrun.runs.versions import versions
 
-    found = {"versions": versions(), "device": describe_devices(), "cpu": describe_cpu()}
+    found = {"versions": versions(), "device": describe_devices(), "cpu": describe_cpu(), "engine": describe_engine()}
     Output(quiet=quiet, json=json).result(found, *tables(found))
 
 
@@ -61,4 +62,10 @@ def tables(found: dict[str, Any]) -> list[Table]:
     for library in cpu["blas"]:
         details = [library["name"], library["version"], library["architecture"]]
         where.add("BLAS", " ".join(filter(None, details)) + f", {counted(library['threads'], 'thread')}")
+    engine = found["engine"]
+    where.add("compiled steps", "used by --engine auto for longer trainings" if engine["compiled"] else "not used")
+    where.add("why", engine["reason"])
+    if engine["compiled"]:
+        where.add("LLVM", f"{engine['llvm']}, vectors of {engine['vector_bits']} bits")
+        where.add("left to NumPy", "; ".join(engine["left_to_numpy"]))
     return [installed, where]

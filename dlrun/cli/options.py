@@ -24,6 +24,14 @@ class Device(StrEnum):
     GPU = "gpu"
 
 
+class Engine(StrEnum):
+    """What makes the steps of a training on the CPU: compiled code, or NumPy's kernels one after another."""
+
+    AUTO = "auto"
+    COMPILED = "compiled"
+    NUMPY = "numpy"
+
+
 ExperimentArgument = Annotated[
     str | None,
     typer.Argument(
@@ -86,6 +94,10 @@ SeedOption = Annotated[
 DeviceOption = Annotated[
     Device, typer.Option("--device", help="Where to compute; auto takes a GPU if one can be used.")
 ]
+EngineOption = Annotated[
+    Engine,
+    typer.Option("--engine", help="Steps on the CPU; auto compiles those of longer trainings (the extra `fast`)."),
+]
 JobsOption = Annotated[
     int | None,
     typer.Option("--jobs", metavar="N", min=1, help="Threads to use; left out, one per processor.", show_default=False),
@@ -137,6 +149,7 @@ class Training:
     set_: SetOption = None
     seed: SeedOption = None
     device: DeviceOption = Device.AUTO
+    engine: EngineOption = Engine.AUTO
     jobs: JobsOption = None
 
     def keywords(self) -> dict[str, Any]:
@@ -150,6 +163,7 @@ class Training:
             "set": self.set_,
             "seed": self.seed,
             "device": self.device.value,
+            "engine": self.engine.value,
             "jobs": self.jobs,
         }
 

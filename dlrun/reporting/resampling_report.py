@@ -8,7 +8,7 @@ from typing import Any
 
 from dlrun.records import counted
 from dlrun.reporting.tables import Column, Table
-from dlrun.reporting.train_report import ERROR_NAMES, figure, kept_in, shown
+from dlrun.reporting.train_report import ERROR_NAMES, compiled, figure, kept_in, shown
 from dlrun.resampling.outcome import FoldFigures
 from dlrun.resampling.plan import RunPlan
 
@@ -161,7 +161,7 @@ def _remarks(summary: Mapping[str, Any]) -> list[str]:
             f"{statuses['stopped']} of {counted(sum(statuses.values()), 'model')} stopped early, the first after "
             f"{counted(epochs['least'], 'epoch')}."
         )
-    count, seconds = sum(statuses.values()), f"{summary['seconds']:.2f} s on the {summary['device']}"
+    count, seconds = sum(statuses.values()), f"{summary['seconds']:.2f} s on the {summary['device']}{compiled(summary)}"
     if summary["model"] != "network":
         return [*lines, f"{summary['model']} is a baseline: nothing was trained. {seconds}."]
     stacks, jobs = summary["stacks"], summary["jobs"]

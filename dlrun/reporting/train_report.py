@@ -98,8 +98,13 @@ def _numbers(values: Any) -> str:
 
 
 def _time(summary: Mapping[str, Any]) -> str:
-    threads = f", {counted(summary['threads'], 'thread')}"
+    threads = f", {counted(summary['threads'], 'thread')}" + compiled(summary)
     return f"{summary['seconds']:.2f} s on the {summary['device']}{threads if summary['device'] == 'cpu' else ''}."
+
+
+def compiled(summary: Mapping[str, Any]) -> str:
+    """What is added to a run's seconds where its steps were compiled."""
+    return ", compiled steps" if summary.get("engine") == "compiled" else ""
 
 
 def shown(value: float | None) -> float | None:

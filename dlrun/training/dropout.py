@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from dlrun.backend import Array, Backend
 from dlrun.rng import fill_bits, fold_in, stream_steps
@@ -30,6 +31,11 @@ class _Layer:
     kept: Array  # (R, B·n) bool
 
 
+def last_kept(keep_prob: npt.NDArray[np.float64]) -> npt.NDArray[np.uint32]:
+    """The largest 32-bit word that keeps a unit."""
+    return np.asarray(np.clip(np.round(keep_prob * 2.0**32), 1, 2.0**32) - 1).astype(np.uint32)
+
+
 class DropoutMasks:
     """Fills the mask arrays of a plan, `masks[layer]` (R, B, n), each element 0 or 1/keep_prob."""
 
@@ -38,14 +44,14 @@ class DropoutMasks:
         self._layers: list[_Layer] = []
         for number, mask in masks.items():
             keep = np.array([replica[number - 1] for replica in keep_prob])
-            last = np.clip(np.round(keep * 2.0**32), 1, 2.0**32) - 1
+            last = last_kept(keep)
             R, size = mask.shape[0], mask.shape[1] * mask.shape[2]
             pairs = -(-size // 2)
             self._layers.append(
                 _Layer(
                     number=number,
                     mask=mask,
-                    threshold=backend.to_device(last[:, None].astype(np.uint32), np.uint32),
+                    threshold=backend.to_device(last[:, None], np.uint32),
                     factor=backend.to_device((1 / keep)[:, None, None], mask.dtype),
                     steps=stream_steps(pairs, backend.xp),
                     words=backend.empty((R, pairs), np.uint64),

@@ -88,6 +88,8 @@ def storage_scaling(
 class RowStore:
     """Rows on the device. `gather` copies a batch of every replica into a buffer and scales it there."""
 
+    in_memory = True
+
     def __init__(
         self,
         backend: Backend,

@@ -29,6 +29,7 @@ from dlrun.optim.stepper import Stepper
 from dlrun.rng import fold_in, generator, permutations, stream_keys
 from dlrun.training.augment import Augment, Augmentation
 from dlrun.training.batch_plan import BatchPlan
+from dlrun.training.compiled_epochs import Batches, CompiledEpochs, Updates
 from dlrun.training.epoch_order import block_rows, two_level_order, window_batches
 from dlrun.training.replica import Replica
 from dlrun.training.rows import Adjustment, BatchBuffer, Copies, Normalization, RowStore, batch_index
@@ -49,6 +50,11 @@ class StackSettings:
     clip_value: float | None = None
     batch_norm_momentum: float = 0.9
     augment: Augment | None = None
+
+    @property
+    def updates(self) -> Updates:
+        """What of them is compiled."""
+        return Updates(self.optimizer, self.clip_norm, self.clip_value)
 
 
 class Stack:
@@ -88,6 +94,7 @@ class Stack:
         self.fixed: dict[str, Array] = {name: backend.to_device(value, dtype) for name, value in host.items()}
         self.steps = np.zeros(self.R, np.int64)  # updates made so far
         self.step_counts = np.zeros((0, self.R), np.int64)  # rows in each batch of the last epoch (S, R)
+        self.cores = 1  # threads that share the replicas where steps are compiled
         self.before_update: Callable[[Array], None] | None = None  # is shown θ (R, P) at every step
         self.adjustment: Adjustment | Copies | None = store.adjustment(normalization)
         self._allocate(None)
@@ -136,6 +143,15 @@ class Stack:
         self._plans: dict[tuple[int, bool], BatchPlan] = {}
         self._running = self._running_averages() if self.net.statistics else None
         self._whole_batch: int | None = None
+        self.__dict__.pop("compiled", None)
+
+    @cached_property
+    def compiled(self) -> CompiledEpochs | None:
+        """The steps as compiled functions, where the engine is that and covers them."""
+        if self.backend.engine != "compiled" or not self.store.in_memory or self.settings.augment is not None:
+            return None
+        updates, shapes = self.settings.updates, self.batch_shapes
+        return CompiledEpochs.of(self.net, updates, shapes, self.store.rows, self.adjustment, self.replicas)
 
     def _running_averages(self) -> tuple[ElementwiseProgram, Array]:
         """running ← running + w·(batch − running), w per replica."""
@@ -214,18 +230,15 @@ class Stack:
 
     def learning_rates(self, epoch: int, t: FloatArray) -> FloatArray:
         """α (S, R) of an epoch's steps t."""
-        rates = np.empty(t.shape)
+        rates = np.broadcast_to(self.hyperparameters.learning_rate, t.shape).copy()
         groups: dict[Any, list[int]] = {}
         for r, replica in enumerate(self.replicas):
-            groups.setdefault((replica.decay, replica.warmup_steps, len(replica.train)), []).append(r)
+            if replica.decay is not None or replica.warmup_steps:
+                groups.setdefault((replica.decay, replica.warmup_steps, len(replica.train)), []).append(r)
         for (decay, warmup, rows), members in groups.items():
             alpha = self.hyperparameters.learning_rate[members]
             steps = t[:, members]
-            rates[:, members] = (
-                learning_rates(decay, alpha, epoch=epoch, steps=steps, rows=rows, warmup_steps=warmup)
-                if decay is not None or warmup
-                else np.broadcast_to(alpha, steps.shape)
-            )
+            rates[:, members] = learning_rates(decay, alpha, epoch=epoch, steps=steps, rows=rows, warmup_steps=warmup)
         return rates
 
     def run_epoch(self, epoch: int) -> tuple[FloatArray, FloatArray]:
@@ -238,8 +251,15 @@ class Stack:
         t = self.steps + np.maximum(np.cumsum(taken, axis=0), 1)
         rates = self.learning_rates(epoch, t.astype(np.float64))
         coefficients = self.stepper.coefficients(t.astype(np.float64), rates, self.hyperparameters)
+        if self.compiled is not None:
+            averaging = self.averaging_weights(t) if self._running else None
+            keys = fold_in(self.keys, epoch)
+            batches = Batches(index, counts, self.batch_shapes, coefficients, averaging, keys)
+            own = self._run_compiled(self.compiled, batches)
+            self.steps = self.steps + taken.sum(axis=0)
+            return np.where(taken, own.astype(np.float64), np.nan), rates
         costs = backend.zeros(taken.shape, self.store.dtype)
-        weights = self._averaging_weights(t) if self._running else None
+        weights = backend.to_device(self.averaging_weights(t)[..., None], costs.dtype) if self._running else None
         epoch_keys = fold_in(backend.to_device(self.keys, np.uint64), epoch, backend.xp)
         augment_keys = fold_in(backend.to_device(self._augment_keys, np.uint64), epoch, backend.xp)
         with backend.quiet():
@@ -262,6 +282,15 @@ class Stack:
         self.steps = self.steps + taken.sum(axis=0)
         host = backend.to_host(costs).astype(np.float64)
         return np.where(taken, host, np.nan), rates
+
+    def _run_compiled(self, compiled: CompiledEpochs, batches: Batches) -> npt.NDArray[Any]:
+        """The costs (S, R) of batches that compiled steps were made with."""
+        state = {f"state{k}": array for k, array in enumerate(self.stepper.state.values())}
+        learned = {"theta": self.theta, "statistics": self.statistics, **state, **self.fixed}
+        watch = self.before_update
+        return compiled.run(
+            learned, batches, cores=self.cores, before_step=None if watch is None else lambda: watch(self.theta)
+        )
 
     def _batch(self, index: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], B: int, even: bool) -> BatchPlan:
         """The plan for this batch with its rows gathered."""
@@ -294,10 +323,10 @@ class Stack:
             batch_statistics=self.batch_statistics,
         )
 
-    def _averaging_weights(self, t: npt.NDArray[np.int64]) -> Array:
+    def averaging_weights(self, t: npt.NDArray[np.int64]) -> FloatArray:
         """(1−β)/(1−βᵗ): with these weights a running average is the bias-corrected one, v/(1−βᵗ)."""
         beta = self.settings.batch_norm_momentum
-        return self.backend.to_device(((1 - beta) / (1 - beta**t))[..., None], self.store.dtype)
+        return np.asarray((1 - beta) / (1 - beta**t))
 
     def _update(self, coefficients: Array, weight: Array | None, taken: npt.NDArray[np.bool_]) -> None:
         """One step of the optimizer; replicas without a row in this batch keep everything as it was."""

@@ -139,7 +139,10 @@ class StackedTraining:
         size = replica_bytes(net, settings.optimizer, batch)
         if self.backend.name != "cpu":  # memory is the limit there, and holds the copies of the rows too
             size += min(math.prod(self.problem.dataset.features.shape) * np.dtype(net.dtype).itemsize, COPY_BYTES)
-        jobs = self.jobs if self.began is None else 1
+        # Compiled steps share replicas among threads: processes are for what is measured between epochs.
+        measured = self.parts or self.problem.experiment.training.early_stopping is not None
+        threaded = self.backend.engine == "compiled" and not measured
+        jobs = self.jobs if self.began is None and not threaded else 1
         self.plan = divide(len(self.replicas), size, self.backend, jobs, seconds=self.cost.seconds)
         self._judges = [replace(r, test=rows) for r, rows in zip(self.replicas, self.rows, strict=True)]
 
@@ -197,8 +200,10 @@ class StackedTraining:
 
     def _training(self, replicas: list[Replica], shared: RowStore) -> Training:
         options = self.problem.experiment.training
+        stack = self.problem.stack(self.backend, replicas, shared=shared, company=self.replicas)
+        stack.cores = max(1, (self.jobs or usable_cores()) // self.plan.jobs)
         return Training(
-            self.problem.stack(self.backend, replicas, shared=shared, company=self.replicas),
+            stack,
             early_stopping=options.early_stopping,
             settle=options.stop_when_cost_changes_by,
             parts=self.parts or (("train",) if options.stop_when_cost_changes_by else ()),

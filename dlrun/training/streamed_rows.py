@@ -39,6 +39,8 @@ class Window:
 class StreamedRows(RowStore):
     """Rows read from their file when they are about to be gathered; the same numbers as a `RowStore` of them."""
 
+    in_memory = False
+
     def __init__(
         self,
         backend: Backend,

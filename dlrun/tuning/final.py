@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dlrun.backend import Backend
 from dlrun.records import Figures
+from dlrun.training.engine import settle_engine
 from dlrun.training.run import TrainRun
 
 if TYPE_CHECKING:
@@ -19,7 +21,12 @@ def test_figures(study: Study) -> Figures | str | None:
     best = study.best
     if best is None or study.experiment.data.split.test == 0:
         return None
-    run = TrainRun(study.problem_of(best.values), study.backend)
+    problem, backend = study.problem_of(best.values), study.backend
+    if backend.name == "cpu":
+        backend = Backend(engine=study.asked_engine)
+    run = TrainRun(problem, backend)
+    if run.stack is not None:
+        settle_engine(problem, backend, run.stack.replicas)
     for _ in run:
         pass
     assert run.outcome is not None

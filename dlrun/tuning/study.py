@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrun.backend import Backend
+from dlrun.backend import Backend, Engine
 from dlrun.config import with_values
 from dlrun.data.dataset import Dataset, load_dataset
 from dlrun.errors import ConfigError, DlrunError
@@ -85,6 +85,7 @@ class Study:
     ) -> None:
         self.problem, self.backend, self.options = problem, backend, options
         self.experiment = problem.experiment
+        self.asked_engine: Engine = "numpy"  # for the training of the best alone, which chooses by itself
         self._folder, self._journal = folder, journal
         self.space = Space.of(self.experiment)
         _check(self.experiment, options)

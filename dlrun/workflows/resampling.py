@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from dlrun.backend import Device
+    from dlrun.backend import Device, Engine
     from dlrun.data.dataset import Dataset
     from dlrun.reporting.tables import Table
     from dlrun.resampling.plan import RunPlan
     from dlrun.resampling.resamples import Resamples
     from dlrun.resampling.run import ResamplingRun
     from dlrun.runs.checkpoints import StackCheckpoints
+    from dlrun.training.engine import Choice
     from dlrun.workflows.opening import Opened
 
     Strata = npt.NDArray[np.int64] | None
@@ -68,6 +69,7 @@ class Prepared:
     overwrite: bool
     resume: bool
     named: list[str]  # what names the experiment beside --resume, where it must be named
+    engine: Choice
     training_seconds: float = field(default=0.0)
 
     def plan(self) -> RunPlan:
@@ -105,6 +107,7 @@ class Shared(TypedDict, total=False):
     set: Overrides
     seed: int | None
     device: Device
+    engine: Engine
     jobs: int | None
     out: Out
     overwrite: bool
@@ -127,6 +130,7 @@ def prepare(
     set: Overrides = None,
     seed: int | None = None,
     device: Device = "auto",
+    engine: Engine = "auto",
     jobs: int | None = None,
     out: Out = None,
     overwrite: bool = False,
@@ -139,6 +143,7 @@ def prepare(
     from dlrun.data.splits import strata_of
     from dlrun.resampling.intervals import check_confidence
     from dlrun.resampling.run import ResamplingRun
+    from dlrun.training.engine import settle_engine
     from dlrun.training.problem import Problem
     from dlrun.workflows.opening import opened
     from dlrun.workflows.resuming import request_to_resume
@@ -160,11 +165,15 @@ def prepare(
     problem = Problem(chosen, dataset)
     stratified = chosen.data.split.stratify and options["kind"] != "leave_one_out"
     resamples = splitter(dataset, chosen.seed, strata_of(dataset) if stratified else None)
-    run = ResamplingRun(problem, select_backend(device), resamples, everything=everything, jobs=jobs)
+    backend = select_backend(device, engine)
+    run = ResamplingRun(problem, backend, resamples, everything=everything, jobs=jobs)
+    steps_by = settle_engine(problem, backend, run.replicas if chosen.model.kind == "network" else [])
     scheme = {**options, "repeats": resamples.repeats, "stratify": stratified, "groups": chosen.data.group}
     named = asked.words_beside_resume(chosen)
     arguments = [*arguments, "--confidence", repr(confidence)]
-    return Prepared(command, found, run, confidence, scheme, arguments, watch, began, out, overwrite, resume, named)
+    return Prepared(
+        command, found, run, confidence, scheme, arguments, watch, began, out, overwrite, resume, named, steps_by
+    )
 
 
 def carry_out(prepared: Prepared, finish: Callable[[Prepared], Finished], kind: type[Found]) -> Found:
@@ -200,7 +209,7 @@ def carry_out(prepared: Prepared, finish: Callable[[Prepared], Finished], kind: 
                 prepared.watch,
                 f"# {_again(prepared)}\n{to_toml(prepared.opened.kept_in(folder))}",
                 command=prepared.command,
-                origin=origin_of(run.problem, run.backend),
+                origin=origin_of(run.problem, run.backend, engine=prepared.engine.name),
                 resumed=prepared.resume,
             )
             if resumption.finished is not None:
@@ -271,6 +280,7 @@ def _summary(prepared: Prepared, finished: Finished) -> dict[str, Any]:
             split_hash=run.split_hash,
         ),
         "training_seconds": round(prepared.training_seconds, 4),
+        **prepared.engine.document(),
         "threads": 1,
         "jobs": run.plan.jobs if network else 1,
         "stacks": len(run.plan.groups) if network else 0,

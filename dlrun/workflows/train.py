@@ -19,9 +19,10 @@ from dlrun.workflows.watcher import SILENT, Watcher
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dlrun.backend import Device
+    from dlrun.backend import Device, Engine
     from dlrun.records import EpochRecord
     from dlrun.runs.folder import RunFolder
+    from dlrun.training.engine import Choice
     from dlrun.training.model import TrainedModel
     from dlrun.training.problem import Problem
     from dlrun.training.run import Outcome, TrainRun
@@ -63,6 +64,7 @@ def train(
     set: Overrides = None,
     seed: int | None = None,
     device: Device = "auto",
+    engine: Engine = "auto",
     jobs: int | None = None,
     out: Out = None,
     overwrite: bool = False,
@@ -85,6 +87,7 @@ def train(
     """
     began = time.perf_counter()
     from dlrun.backend import select_backend
+    from dlrun.training.engine import settle_engine
     from dlrun.training.problem import Problem
     from dlrun.training.run import TrainRun
     from dlrun.training.threads import computing_threads
@@ -100,11 +103,12 @@ def train(
     found = opened(request_to_resume(asked, out) if resume else asked, watch)
     problem = Problem(found.experiment, found.dataset)
     start = starting_model(problem, watch)
-    backend = select_backend(device)
+    backend = select_backend(device, engine)
     threads = threads_for(problem, jobs)
     watched = [option for option, given in (("--steps", steps), ("--tensorboard", tensorboard)) if given]
     with computing_threads(threads) as executor, backend.quiet(), ExitStack() as kept:
         run = TrainRun(problem, backend, start=start, threads=executor, record_steps=steps or tensorboard)
+        chosen = settle_engine(problem, backend, run.stack.replicas if run.stack is not None else [])
         if preflight:
             _check_gradient(run, watch)
         # Only now is the folder taken: a wrong key or a missing file must not cost an earlier run its files.
@@ -118,14 +122,17 @@ def train(
             kept.enter_context(told_how_to_go_on(folder, watch, words))
             if resume:
                 refuse_other_files(folder, steps=steps, tensorboard=tensorboard)
-            config, origin = to_toml(found.kept_in(folder)), origin_of(problem, backend, threads=threads)
+            config, origin = (
+                to_toml(found.kept_in(folder)),
+                origin_of(problem, backend, threads=threads, engine=chosen.name),
+            )
             resumption = Resumption(folder, watch, config, command="train", origin=origin, resumed=resume)
             if resumption.finished is not None:
                 resumption.say_finished()
                 return TrainResult(summary=resumption.finished, folder=folder.path)
         outcome = _train(run, folder, watch, resumption, steps=steps, tensorboard=tensorboard)
         seconds = time.perf_counter() - began
-        summary = summary_of(run, outcome, device=backend.name, threads=threads, seconds=seconds)
+        summary = summary_of(run, outcome, device=backend.name, engine=chosen, threads=threads, seconds=seconds)
         return _result(summary, outcome, folder, resumption)
 
 
@@ -221,7 +228,9 @@ def _note(record: EpochRecord) -> str:
     return f"{part} error {figures.error:.4f}, cost {figures.cost:.4f}"
 
 
-def summary_of(run: TrainRun, outcome: Outcome, *, device: str, threads: int, seconds: float) -> dict[str, Any]:
+def summary_of(
+    run: TrainRun, outcome: Outcome, *, device: str, engine: Choice, threads: int, seconds: float
+) -> dict[str, Any]:
     """What `summary.json` says."""
     import numpy as np
 
@@ -245,6 +254,7 @@ def summary_of(run: TrainRun, outcome: Outcome, *, device: str, threads: int, se
             data_hash=data.hash,
             split_hash=split.hash,
         ),
+        **engine.document(),
         "threads": threads,
         "status": result.status,
         "reason": result.reason or None,

@@ -17,9 +17,10 @@ from dlrun.workflows.watcher import SILENT, Watcher
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dlrun.backend import Device
+    from dlrun.backend import Device, Engine
     from dlrun.config.schema import Experiment
     from dlrun.runs.folder import RunFolder
+    from dlrun.training.engine import Choice
     from dlrun.tuning.study import Study
     from dlrun.tuning.trials import Trial
 
@@ -56,6 +57,7 @@ def tune(
     set: Overrides = None,
     seed: int | None = None,
     device: Device = "auto",
+    engine: Engine = "auto",
     jobs: int | None = None,
     watch: Watcher = SILENT,
 ) -> TuneResult:
@@ -69,8 +71,11 @@ def tune(
     AnswerIsNoError, with the result in it, where no trial gave one.
     """
     began = time.perf_counter()
+    import numpy as np
+
     from dlrun.backend import select_backend
     from dlrun.config import to_toml
+    from dlrun.training.engine import settle_engine
     from dlrun.training.problem import Problem
     from dlrun.training.threads import computing_threads
     from dlrun.tuning.default_space import with_space
@@ -96,11 +101,15 @@ def tune(
                 "leave EXPERIMENT, --data, --set and --seed out"
             )
         problem = Problem(chosen, found.dataset)
-        backend = select_backend(device)
+        backend = select_backend(device, engine)
+        everything = problem.replica(np.arange(len(found.dataset), dtype=np.int64))
         header = header_of(stored.parent) if stored is not None else None
         options, is_default = options_of(given, header, is_default)
         # What is wrong with the request is said here, before a folder is made.
         Study(problem, backend, options, folder=found.folder)
+        steps_by = settle_engine(
+            problem, backend, [everything], times=options.folds or 1
+        )  # each trial may be compiled anew
         if is_default and stored is None:
             _tell_space(chosen, watch)
         folder = kept.enter_context(claimed(out, name=chosen.name, command="tune", overwrite=overwrite, resume=resume))
@@ -114,7 +123,7 @@ def tune(
                 folder,
                 journal,
                 options,
-                origin=origin_of(problem, backend),
+                origin=origin_of(problem, backend, engine=steps_by.name),
                 is_default=is_default,
                 config=to_toml(own),
                 note=watch.note,
@@ -122,10 +131,11 @@ def tune(
             # Not before the search is known as the one to go on with.
             folder.file("summary.json").unlink(missing_ok=True)
         study = Study(problem, backend, options, folder=found.folder, jobs=jobs, journal=journal, told=told)
+        study.asked_engine = engine
         for note in study.searches[0].sampler.notes:
             watch.note(f"note: {note}")
         _search(study, watch)
-        return _result(study, own, folder, began=began, is_default=is_default, resumed=len(told))
+        return _result(study, own, folder, began=began, is_default=is_default, resumed=len(told), engine=steps_by)
 
 
 def _tell_space(experiment: Experiment, watch: Watcher) -> None:
@@ -155,7 +165,14 @@ def _note(study: Study) -> str:
 
 
 def _result(
-    study: Study, own: Experiment, folder: RunFolder | Unkept, *, began: float, is_default: bool, resumed: int
+    study: Study,
+    own: Experiment,
+    folder: RunFolder | Unkept,
+    *,
+    began: float,
+    is_default: bool,
+    resumed: int,
+    engine: Choice,
 ) -> TuneResult:
     """All files but the journal, and the result. The search without a single trial that gave one ends in the error.
 
@@ -172,6 +189,7 @@ def _result(
     keys = study.space.keys
     tables = {"trials.csv": (trial_columns(keys), list(trial_rows(keys, study.trials.values())))}
     summary = summary_of(study, test=test_figures(study), seconds=0.0, is_default=is_default, resumed=resumed)
+    summary |= engine.document()
     if summary["rounds"]:
         columns, rows = round_rows(summary["rounds"])
         tables["rounds.csv"] = (columns, list(rows))

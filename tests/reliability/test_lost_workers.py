@@ -21,6 +21,7 @@ from dlrun.training.workers import can_fork
 pytestmark = pytest.mark.skipif(not can_fork(), reason="processes are not forked here")
 
 SIZE = ("--set", "model.hidden=[64,64]", "--set", "training.epochs=40", "--device", "cpu", "--jobs", "2", "--quiet")
+SIZE += ("--engine", "numpy")  # compiled steps need no processes
 LINES = {
     "crossval": ("crossval", "iris", "--folds", "10", "--repeats", "4", *SIZE),
     "holdout": ("holdout", "iris", "--repeats", "40", "--test-size", "0.3", *SIZE),
