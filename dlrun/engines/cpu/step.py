@@ -129,13 +129,12 @@ class _Step:
         if "weight" in graph.leaves:
             weight = places["weight"].root
             self.kernels.append(Kernel(lambda code: weigh(code, batch, weight), (batch,), (weight,)))
-        for layer, width in enumerate(net.hidden, start=1):
-            if f"mask{layer}" in graph.leaves:
-                places[f"mask{layer}"] = self._mask(layer, (1, B, width))
+        for layer, width in net.masks.items():
+            places[f"mask{layer}"] = self._mask(layer, (1, B, width))
         bindings = {node: places[name] for name, node in graph.leaves.items()}
         cost = Place(*_pair(self._one("%costs_now"), graph.cost))
         fetches, targets = [graph.cost, graph.gradient], {graph.cost: cost, graph.gradient: self.gradient}
-        if net.batch_norm:
+        if net.statistics:
             packed = pack([graph.batch_statistics[name] for name, _ in net.statistics])
             fetches.append(packed)
             targets[packed] = self.batch_statistics
