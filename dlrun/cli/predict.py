@@ -38,7 +38,8 @@ def command(
 ) -> None:
     """Answer for each row of a table with the columns of the training data; the target may be missing.
 
-    The rows come out in their order, numbered from 0: row 0 is the first below the header.
+    The rows come out in their order, numbered from 0: row 0 is the first below the header. One that misses a value is
+    left out where the model was trained without such rows.
     """
     from dlrun.records import counted
     from dlrun.workflows.predict import PREDICTIONS, predict
@@ -46,14 +47,14 @@ def command(
     _refuse_existing(out, overwrite)
     if out is not None and out.is_file() and out.samefile(data):
         raise RunError(f"{out}: holds the table that is answered, which would be lost; give another --out")
-    found = predict(run, data=data, run_code=run_code, verify=not no_verify, device=device.value)
+    found = predict(run, data=data, run_code=run_code, verify=not no_verify, device=device.value, watch=showing.output)
     columns, rows = found.files[PREDICTIONS]
     output, answered = showing.output, found.summary["rows"]
     if out is not None:
         _write(out, columns, rows())
         output.note(f"{counted(answered, 'prediction')} in {out}")
         if showing.json:
-            output.result({"command": "predict", "rows": answered, "out": str(out)})
+            output.result({"command": "predict", "rows": answered, "notes": found.summary["notes"], "out": str(out)})
     elif showing.json:
         output.result(found.document)
     else:

@@ -81,7 +81,7 @@ def load_points(data: DataConfig, *, folder: Path, seed: int) -> Points:
     columns = feature_names(encoding)
     gaps = Gaps(names)
     gaps.add(table)
-    kept = gaps.settle(table.name, data, target)
+    kept = gaps.settle(table.name, data)
     rows = np.arange(len(values), dtype=np.int64) if kept is None else kept
     values = values if kept is None else values[kept]
     if not len(rows):
@@ -100,7 +100,7 @@ def load_points(data: DataConfig, *, folder: Path, seed: int) -> Points:
         rows=rows,
         encoding=encoding,
         hash=table.hash,
-        notes=table.notes,
+        notes=(*table.notes, *gaps.notes),
     )
 
 

@@ -118,6 +118,9 @@ class DataConfig(Section):
         default="error",
         description="empty cells: refuse, fill with the mean of the training rows, or drop the row",
     )
+    missing_target: Literal["error", "drop"] = Field(
+        default="error", description="rows without a target: refuse, or drop the row; none is ever filled in"
+    )
     normalize: Literal["standard", "minmax", "none"] = Field(
         default="standard",
         description="numeric columns: mean 0 and deviation 1, 0 to 1, or unchanged; fitted on training rows",
@@ -150,8 +153,10 @@ class DataConfig(Section):
     split: SplitConfig = Field(default=SplitConfig(), description="shares of the rows")
 
     def applicable(self) -> frozenset[str]:
-        """All keys, but those of the text's dialect where they say nothing."""
+        """All keys, but those of the text's dialect and of rows without a target where they say nothing."""
         silent = {key for key in ("delimiter", "decimal") if getattr(self, key) == "auto"}
+        if self.missing_target == "error":
+            silent.add("missing_target")
         return frozenset(type(self).model_fields) - silent
 
     @model_validator(mode="after")

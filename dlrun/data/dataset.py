@@ -98,9 +98,9 @@ def dataset_of(table: Table, data: DataConfig, *, task: Task | None) -> Dataset:
     """The data set of a table in memory; `data` says all but where it came from. Raises DataError or ConfigError."""
     target_name = _target_name(table, data.target)
     names = _feature_columns(table, data, target_name)
-    gaps = Gaps(_used(names, target_name, data))
+    gaps = Gaps(_used(names, target_name, data), target_name)
     gaps.add(table)
-    rows = gaps.settle(table.name, data, target_name)
+    rows = gaps.settle(table.name, data)
     kept = table if rows is None else table.take(rows)
     _refuse_few(table.name, len(kept))
     chosen, classes, target = read_target(kept, target_name, task)
@@ -122,9 +122,9 @@ def dataset_of(table: Table, data: DataConfig, *, task: Task | None) -> Dataset:
         rows=rows,
         hash=_hash(table.hash, target_name, chosen, rows),
         encoding=encoding,
-        notes=table.notes,
         shape=row_shape(table, data, encoding),
         masked=table.masked,
+        notes=(*table.notes, *gaps.notes),
     )
 
 
@@ -135,11 +135,11 @@ def _from_file(stored: StoredTable, data: DataConfig, task: Task | None) -> Data
     target_name = _target_name(stored.head, data.target)
     names = _feature_columns(stored.head, data, target_name)
     survey = Survey(stored, names, target_name, data.group)
-    gaps = Gaps(_used(names, target_name, data))
+    gaps = Gaps(_used(names, target_name, data), target_name)
     for piece in stored.pieces():
         gaps.add(piece)
         survey.add(piece)
-    kept = gaps.settle(stored.name, data, target_name)
+    kept = gaps.settle(stored.name, data)
     rows = np.arange(stored.rows, dtype=np.int64) if kept is None else kept
     _refuse_few(stored.name, len(rows))
     chosen, classes, target = read_target(survey.target_table(kept), target_name, task)
@@ -159,6 +159,7 @@ def _from_file(stored: StoredTable, data: DataConfig, task: Task | None) -> Data
         hash=_hash(survey.hash, target_name, chosen, rows),
         encoding=encoding,
         shape=row_shape(stored.head, data, encoding),
+        notes=gaps.notes,
     )
 
 

@@ -63,7 +63,7 @@ def evaluate(
     stored = open_run(Path(run), run_code=run_code, check=verify)
     backend = select_backend(device)
     with computing_threads(int(stored.summary.get("threads") or 1)), backend.quiet():
-        return _own_parts(stored, backend, watch) if data is None else _other_table(stored, data, backend)
+        return _own_parts(stored, backend, watch) if data is None else _other_table(stored, data, backend, watch)
 
 
 # -- the run's own data ----------------------------------------------------------------------------
@@ -116,12 +116,17 @@ def _compare(figures: dict[str, Figures], summary: dict[str, Any], watch: Watche
 # -- another table ---------------------------------------------------------------------------------
 
 
-def _other_table(stored: StoredRun, data: str | Path | pd.DataFrame, backend: Backend) -> EvaluateResult:
+def _other_table(
+    stored: StoredRun, data: str | Path | pd.DataFrame, backend: Backend, watch: Watcher
+) -> EvaluateResult:
     from dlrun.workflows.answering import answers_for
     from dlrun.workflows.model import table_of
+    from dlrun.workflows.new_rows import rows_to_answer
 
     model = stored.model
-    table = table_of(model, data)
+    found = rows_to_answer(model.preprocessing, table_of(model, data))
+    found.remark(watch)
+    table = found.table
     answers = answers_for(model, table, backend)
     target = model.preprocessing.target(table)
     task = model.preprocessing.task

@@ -13,7 +13,8 @@ from backend import cupy_names
 import dlrun
 
 ROOT = Path(dlrun.__file__).parent
-KNOWN = cupy_names.UFUNCS | set(cupy_names.FUNCTIONS) | cupy_names.TYPES | cupy_names.OTHERS | {"lib"}  # lib.stride_tricks.as_strided, of both
+KNOWN = cupy_names.UFUNCS | set(cupy_names.FUNCTIONS) | cupy_names.TYPES | cupy_names.OTHERS
+KNOWN |= {"lib"}  # lib.stride_tricks.as_strided, which both have
 # Modules whose arrays live on the backend; `.tolist()` and the like of host arrays elsewhere are no concern.
 DEVICE_LAYERS = ("graph", "nn", "optim")
 

@@ -264,7 +264,7 @@ def test_a_file_of_predictions(dlrun: Any, here: Path, iris_run: Path, iris_csv:
     assert (again.status, again.stdout, again.stderr) == (0, "", "")
     assert dlrun("predict", str(iris_run), "--data", "iris.csv", "--out", ".").status == 2
     found = json.loads(dlrun("predict", str(iris_run), "--data", "iris.csv", "--out", "q.csv", "--json").stdout)
-    assert found == {"command": "predict", "rows": 150, "out": "q.csv"}
+    assert found == {"command": "predict", "rows": 150, "notes": [], "out": "q.csv"}
 
 
 def test_predictions_as_json(dlrun: Any, iris_run: Path, iris_csv: Path) -> None:
@@ -307,6 +307,45 @@ def test_missing_values_unseen_categories_and_no_rows(dlrun: Any, own_table: Pat
     lacking = dlrun("predict", "run", "--data", "iris")
     assert lacking.status == 2
     assert "lacks the columns 'age', 'city'" in lacking.stderr
+
+
+def gappy_run(dlrun: Any, here: Path, missing: str) -> None:
+    """A run on 20 rows, of which two have gaps, and `new.csv`, where the second and the third of four have them."""
+    rows = [f"{i},{i % 5},{'ab'[i % 2]}" for i in range(20)]
+    rows[3], rows[8] = ",3,b", "8,,a"
+    (here / "t.csv").write_text("x,z,y\n" + "\n".join(rows) + "\n")
+    (here / "new.csv").write_text("x,z,y\n1,1,b\n,2,a\n,,b\n4,4,a\n")
+    options = ("--data", "t.csv", "--target", "y", "--out", "run", "--set", f"data.missing={missing}")
+    trained = dlrun("train", *options, "--set", "training.epochs=1")
+    assert trained.status == 0, trained.stderr
+    told = "t.csv: 18 of 20 rows are left; the others miss a value (by column: x 1, z 1)"
+    assert (told in trained.stderr) == (missing == "drop")
+
+
+def test_rows_with_gaps_are_skipped_and_told_where_the_training_dropped_such(dlrun: Any, here: Path) -> None:
+    gappy_run(dlrun, here, "drop")
+    found = dlrun("predict", "run", "--data", "new.csv")
+    assert [row["row"] for row in read(found.stdout)] == ["0", "3"]
+    told = "new.csv: 2 rows of 4 miss a value and are skipped, as in training (by column: x 2, z 1)"
+    assert f"note: {told}" in found.stderr
+    assert json.loads(dlrun("predict", "run", "--data", "new.csv", "--json").stdout)["notes"] == [told]
+    measured = dlrun("evaluate", "run", "--data", "new.csv", "--json")
+    assert json.loads(measured.stdout)["figures"]["table"]["rows"] == 2
+    assert told in measured.stderr
+    (here / "none.csv").write_text("x,z\n,2\n")
+    refused = dlrun("predict", "run", "--data", "none.csv")
+    assert refused.status == 2
+    assert "every row misses a value" in refused.stderr
+
+
+def test_filled_cells_are_told(dlrun: Any, here: Path) -> None:
+    gappy_run(dlrun, here, "mean")
+    found = dlrun("predict", "run", "--data", "new.csv")
+    assert [row["row"] for row in read(found.stdout)] == ["0", "1", "2", "3"]
+    assert (
+        "note: new.csv: 3 missing values filled with the means of the training rows (by column: x 2, z 1)"
+        in found.stderr
+    )
 
 
 def test_a_model_file_by_itself_is_enough_to_predict(dlrun: Any, here: Path, iris_run: Path) -> None:

@@ -79,10 +79,51 @@ def test_missing_mean_keeps_gaps_in_features_and_refuses_them_in_the_target(data
 
 
 def test_missing_drop_keeps_the_row_numbers_of_the_file(dataset: Load) -> None:
-    data = dataset(GAPS, missing="drop")
+    data = dataset(GAPS, missing="drop", missing_target="drop")
     assert data.rows.tolist() == [0, 4]
     assert data.features.tolist() == [[1, 1, 0], [5, 0, 1]]
     assert data.target.tolist() == [1.5, 5.5]
+    assert data.notes == ("t.csv: 2 of 5 rows are left; the others miss a value (by column: a 1, c 1, y 1)",)
+
+
+def test_rows_without_a_target_are_dropped_by_a_key_of_their_own(dataset: Load) -> None:
+    with pytest.raises(DataError, match=r"line 5, column 'y': the target is missing.*data.missing_target = \"drop\""):
+        dataset(GAPS, missing="drop")
+    data = dataset("a,y\n1,1.5\n2,\n3,2.5\n", missing_target="drop")
+    assert data.rows.tolist() == [0, 2]
+    assert data.notes == ("t.csv: 2 of 3 rows are left; the others miss a value (by column: y 1)",)
+    with pytest.raises(DataError, match=r"line 3, column 'a': the value is missing"):
+        dataset(GAPS, missing_target="drop")
+
+
+def test_most_rows_may_lack_the_target(dataset: Load) -> None:
+    assert dataset("a,y\n1,1.5\n2,\n3,\n4,\n5,2.5\n", missing_target="drop").rows.tolist() == [0, 4]
+
+
+# Of 6 rows, 4 miss b and one of the others misses c.
+SPARSE = "a,b,c,y\n1,,1,0.5\n2,,2,1.5\n3,,3,2.5\n4,,4,3.5\n5,5,,4.5\n6,6,6,5.5\n"
+
+
+def test_dropping_more_than_half_of_the_rows_is_refused_with_a_remedy_that_works(dataset: Load) -> None:
+    with pytest.raises(DataError, match=r"leaves 1 of 6 rows, fewer than half.*by column: b 4, c 1") as error:
+        dataset(SPARSE, missing="drop")
+    assert "--set 'data.exclude=[\"b\"]' leaves b out; --set data.missing=mean fills it." in str(error.value)
+    assert dataset(SPARSE, missing="drop", exclude=["b"]).rows.tolist() == [0, 1, 2, 3, 5]
+    assert len(dataset(SPARSE, missing="mean")) == 6
+
+
+def test_the_remedy_is_told_in_features_where_these_are_listed(dataset: Load) -> None:
+    with pytest.raises(DataError, match=r"--set 'data.features=\[\"c\"\]' leaves b out"):
+        dataset(SPARSE, missing="drop", features=["b", "c"])
+
+
+def test_half_of_the_rows_is_enough(dataset: Load) -> None:
+    assert len(dataset("a,y\n1,0.5\n2,1.5\n,2.5\n,3.5\n", missing="drop")) == 2
+
+
+def test_where_no_choice_of_columns_helps_filling_is_named_alone(dataset: Load) -> None:
+    with pytest.raises(DataError, match=r"leaves 1 of 3 rows.*a 2\. --set data.missing=mean fills them\.$"):
+        dataset("a,y\n1,0.5\n,1.5\n,2.5\n", missing="drop")
 
 
 def test_gaps_in_columns_that_are_not_used_do_not_matter(dataset: Load) -> None:
@@ -111,7 +152,7 @@ ERRORS = {
     "classes": ("y,a\n" + many(60, lambda index: f"n{index}"), {}, "60 different values in 60 rows, too many"),
     "text in regression": ("a,y\n1,2\n3,x\n", {"task": "regression"}, "line 3, column 'y'.*'x' is a text"),
     "empty column": ("a,b,y\n1,,0\n2,,1\n", {}, "'b' has no value in any row"),
-    "all dropped": ("a,b,y\n1,,0\n,2,1\n", {"missing": "drop"}, "leaves none"),
+    "all dropped": ("a,b,y\n1,,0\n,2,1\n", {"missing": "drop"}, "leaves 0 of 2 rows"),
     "missing group": ("a,g,y\n1,,0\n2,u,1\n", {"group": "g"}, "line 2, column 'g': the group is missing"),
     "clash": ("a=u,a,y\n1,u,0\n2,u,1\n3,u,0\n4,u,1\n", {}, "two columns would be encoded as 'a=u'"),
 }

@@ -105,7 +105,7 @@ TABLES = [
     table(
         "nothing left",
         csv([("", 1, "u"), (1, "", "v")] * 4),
-        "every row misses a value",
+        "leaves 0 of 8 rows",
         "by column",
         options=("--set", "data.missing=drop"),
     ),
