@@ -88,19 +88,19 @@ def _folds_table(summary: Mapping[str, Any], folds: Sequence[FoldFigures]) -> Ta
 
 
 def bootstrap_table(summary: Mapping[str, Any], folder: Path | None) -> Table:
-    """The four estimates with both intervals, beside the baseline."""
+    """The four estimates with their intervals, beside the baseline's."""
     name = ERROR_NAMES[summary["task"]]
     percent = f"{100 * summary['confidence']:g} %"
     kind = summary["baseline"]["kind"]
-    columns = [name, summary["model"], f"{percent} of the samples", f"{percent} by standard error", kind]
+    columns = [name, summary["model"], f"{percent} interval", kind, f"its {percent} interval"]
     table = Table(
         title=f"{summary['name']}: {scheme_text(summary['scheme'])}",
         columns=[columns[0], *(Column(each, "right") for each in columns[1:])],
     )
     for key, label in ESTIMATE_NAMES.items() if summary["estimates"] else ():
         each, other = summary["estimates"][key], summary["baseline"]["estimates"][key]
-        between = [_between(each[f"{end}_low"], each[f"{end}_high"]) for end in ("ci", "se")]
-        table.add(label, shown(each["value"]), *between, shown(other["value"]))
+        own, simple = (_between(told["ci_low"], told["ci_high"]) for told in (each, other))
+        table.add(label, shown(each["value"]), own, shown(other["value"]), simple)
     if summary["estimates"]:
         table.footnotes.append(
             f"Without any relation of target and prediction the error would be {figure(summary['no_information'])}; "

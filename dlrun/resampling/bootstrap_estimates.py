@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +18,15 @@ from dlrun.records import counted, four_digits
 from dlrun.resampling.estimates import Task, row_losses
 from dlrun.resampling.influence import BagErrors, standard_error
 from dlrun.resampling.intervals import (
+    NO_INTERVAL,
     FloatArray,
+    Interval,
     check_confidence,
+    confidence_over_a_gap,
+    effective_rows,
     percentile,
     root_interval,
-    wilson_from_error,
+    wilson,
 )
 
 IntArray = npt.NDArray[np.int64]
@@ -33,18 +36,21 @@ OPTIMISTIC_APPARENT = 0.1  # share of the out-of-bag error below which the appar
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """One estimate of the error and two intervals at the confidence asked for.
+    """One estimate of the error and its intervals at the confidence asked for; None for fewer than two samples.
 
-    ci_low, ci_high   percentile interval: quantiles of the same estimate computed for each sample
-    se_low, se_high   interval from `standard_error` (delta method; None for the apparent error)
+    ci_low, ci_high   the interval of the error on new rows: it reaches over what the estimate may be wrong by
+    se_low, se_high   the part of it that is chance: from `standard_error` alone, around the value
+    samples_low, samples_high   quantiles of the same estimate computed for each sample: no interval of the error
     """
 
     value: float
     ci_low: float | None
     ci_high: float | None
-    standard_error: float | None = None
-    se_low: float | None = None
-    se_high: float | None = None
+    standard_error: float | None
+    se_low: float | None
+    se_high: float | None
+    samples_low: float | None
+    samples_high: float | None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -140,15 +146,14 @@ def bootstrap_estimates(
     error = standard_error(bag, counts[answered], strata=strata, groups=groups)
     units = n if groups is None else len(np.unique(groups))
 
-    def estimate(value: float, per_sample: FloatArray, error: float | None) -> Estimate:
-        return _estimate(value, per_sample, error, units=units, task=task, confidence=confidence)
+    reach = _Reach(oob, float(blend.e632plus), error, units, task, confidence)
 
     rate = float(blend.rate)
     estimates = {
-        "apparent": estimate(apparent, train_b, None),
-        "oob": estimate(oob, bag.sample_errors, error),
-        "632": estimate(float(blend.e632), blend_b.e632, error),
-        "632plus": estimate(float(blend.e632plus), blend_b.e632plus, error),
+        "apparent": _estimate(apparent, train_b, reach),
+        "oob": _estimate(oob, bag.sample_errors, reach),
+        "632": _estimate(float(blend.e632), blend_b.e632, reach),
+        "632plus": _estimate(float(blend.e632plus), blend_b.e632plus, reach),
     }
     scale = np.sqrt if task == "regression" else np.asarray
     return BootstrapEstimates(
@@ -183,36 +188,72 @@ def no_information(
     return spread + (means[0] - means[1]) ** 2
 
 
+def overfitting_rate(apparent: FloatArray, tested: FloatArray, gamma: FloatArray) -> FloatArray:
+    """R = (min(tested, γ) − apparent) / (γ − apparent) of mean losses, 0 unless tested and γ are above apparent."""
+    overfits = (tested > apparent) & (gamma > apparent)
+    rate: FloatArray = np.where(
+        overfits, (np.minimum(tested, gamma) - apparent) / np.where(overfits, gamma - apparent, 1.0), 0.0
+    )
+    return rate
+
+
 def _blend(apparent: FloatArray, oob: FloatArray, gamma: FloatArray) -> _Blend:
     """.632 and .632+ from mean losses."""
-    held = np.minimum(oob, gamma)
-    overfits = (oob > apparent) & (gamma > apparent)
-    rate = np.where(overfits, (held - apparent) / np.where(overfits, gamma - apparent, 1.0), 0.0)
+    rate = overfitting_rate(apparent, oob, gamma)
     e632 = 0.368 * apparent + 0.632 * oob
-    plus = e632 + (held - apparent) * (0.368 * 0.632 * rate) / (1 - 0.368 * rate)
+    plus = e632 + (np.minimum(oob, gamma) - apparent) * (0.368 * 0.632 * rate) / (1 - 0.368 * rate)
     return _Blend(e632, plus, rate)
 
 
-def _estimate(
-    value: float, per_sample: FloatArray, error: float | None, *, units: int, task: Task, confidence: float
-) -> Estimate:
+@dataclass(frozen=True)
+class _Reach:
+    """Between which errors the truth lies, and how far chance reaches beyond them; mean losses.
+
+    The out-of-bag error errs a little high, its models having seen 63 % of the rows; the others err low, .632+ least.
+    """
+
+    oob: float
+    plus: float
+    error: float | None
+    units: int
+    task: Task
+    confidence: float
+
+    def interval(self, low: float, high: float) -> Interval:
+        """One that holds a truth from low to high: Wilson's with the rows that SE amounts to, or the delta method."""
+        if self.error is None:
+            return NO_INTERVAL
+        gap = (high - low) / self.error if self.error > 0 else 0.0
+        confidence = confidence_over_a_gap(gap, self.confidence)
+        ends = [self._around(value, confidence) for value in (low, high)]
+        return Interval(ends[0].low, ends[1].high)
+
+    def _around(self, value: float, confidence: float) -> Interval:
+        error = self.error or 0.0
+        if self.task == "classification":
+            return wilson(value, effective_rows(self.oob, error, self.units), confidence)
+        relative = error / self.oob if self.oob > 0 else 0.0
+        return root_interval(value, value * relative, self.units - 1, confidence)
+
+
+def _estimate(value: float, per_sample: FloatArray, reach: _Reach) -> Estimate:
     """The estimate with its intervals, brought from the mean loss to the error."""
-    spread = percentile(np.sqrt(per_sample) if task == "regression" else per_sample, confidence)
-    root = sqrt(value) if task == "regression" else value
-    if error is None:
-        return Estimate(value=root, ci_low=spread.low, ci_high=spread.high)
-    if task == "regression":
-        normal = root_interval(value, error, units - 1, confidence)
+    root_of = np.sqrt if reach.task == "regression" else np.asarray
+    spread = percentile(root_of(per_sample), reach.confidence)
+    root, error = float(root_of(value)), reach.error
+    if error is not None and reach.task == "regression":
         error = error / (2 * root) if root > 0 else 0.0
-    else:
-        normal = wilson_from_error(value, error, units, confidence)
+    chance = reach.interval(value, value)
+    around = reach.interval(min(value, reach.plus), max(value, reach.oob))
     return Estimate(
         value=root,
-        ci_low=spread.low,
-        ci_high=spread.high,
+        ci_low=around.low,
+        ci_high=around.high,
         standard_error=error,
-        se_low=normal.low,
-        se_high=normal.high,
+        se_low=chance.low,
+        se_high=chance.high,
+        samples_low=spread.low,
+        samples_high=spread.high,
     )
 
 

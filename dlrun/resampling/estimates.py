@@ -16,15 +16,17 @@ import numpy.typing as npt
 
 from dlrun.errors import AnswerIsNoError, DataError
 from dlrun.records import counted
+from dlrun.resampling.distributions import normal_quantile, t_quantile
 from dlrun.resampling.intervals import (
     NO_INTERVAL,
     FloatArray,
     Interval,
     check_confidence,
-    root_interval,
-    t_interval,
-    wilson,
+    effective_rows,
+    root_at,
+    wilson_at,
 )
+from dlrun.resampling.row_sampling import RowSampling, row_sampling
 
 Task = Literal["classification", "regression"]
 
@@ -35,7 +37,7 @@ class ErrorEstimate:
 
     mean         mean of the folds' errors (leave-one-out: the pooled error)
     std          standard deviation of the folds' errors, divisor k − 1; None for a single fold
-    ci_low, ci_high   interval of `mean` at `confidence`; None where there is none
+    ci_low, ci_high   interval of the error on new rows at `confidence`; it holds `mean`; None where there is none
     pooled       error over all predictions at once, a row counting once for each repeat that tested it
     fold_errors  (k,), NaN where a fold gave no finite answer
     interval     how the interval was made, in a few words
@@ -78,18 +80,6 @@ def error_of(losses: FloatArray, *, task: Task) -> float:
     return sqrt(mean) if task == "regression" else mean
 
 
-def rows_interval(losses: FloatArray, *, task: Task, confidence: float) -> Interval:
-    """Interval of the error over independent rows: Wilson's for shares; for the root mean squared error
-    Student's t for the mean of the squared errors, taken to its root by the delta method."""
-    n = len(losses)
-    mean = float(losses.mean())
-    if task == "classification":
-        return wilson(mean, n, confidence)
-    if n < 2:
-        return NO_INTERVAL
-    return root_interval(mean, float(losses.std(ddof=1)) / sqrt(n), n - 1, confidence)
-
-
 def corrected_variance(values: FloatArray, test_to_train: float) -> float:
     """Variance of a mean over resampled test parts, (1/k + n_test/n_train)·s².
 
@@ -106,18 +96,21 @@ def estimate_error(
     repeats: int,
     task: Task,
     confidence: float = 0.95,
+    rows: Sequence[npt.NDArray[np.int64]] | None = None,
+    groups: npt.NDArray[np.int64] | None = None,
+    overfitting: float = 0.0,
 ) -> ErrorEstimate:
     """The estimate from the losses of each test part, one array (n_test,) per fold, repeat by repeat.
 
     n_train (k,) is the number of training rows of each fold, dev rows of early stopping included;
     repeats is 1 for one pass of k-fold, leave-one-out and a single holdout.
+    rows     the numbers of the rows of each test part; left out, every loss of a repeat is of a row of its own
+    groups   (n,) of all rows, where they are drawn in groups
+    overfitting   R in [0, 1], the relative overfitting rate: how much the losses of rows depend on one another
+                  through the models that they train
 
-    Intervals:
-      one holdout, leave-one-out   over the rows (`rows_interval`): one test row has no spread of its own
-      one k-fold                   mean ± t·s/√k, k − 1 degrees of freedom
-      repeated                     mean ± t·√((1/k + n_test/n_train)·s²), k folds in all
-    A share that is the same in all folds gets Wilson's interval over the rows of one repeat in place of
-    one without width. Ends are cut at 0, and at 1 for shares.
+    The interval is Wilson's, or for numbers the delta method on the log of the mean square, with the larger of two
+    variances of the mean loss (`_interval`). It is widened to hold `mean`, and cut at 0, and at 1 for shares.
 
     Folds without a finite answer are left out, with a warning. Raises AnswerIsNoError if all are,
     DataError if there are none.
@@ -137,33 +130,23 @@ def estimate_error(
             f"the figures tell only about the {counted(int(good.sum()), 'other')}"
         )
     kept = [loss for loss, ok in zip(losses, good, strict=True) if ok]
+    tested = None if rows is None else [each for each, ok in zip(rows, good, strict=True) if ok]
     sizes = np.array([len(loss) for loss in kept])
-    pooled_losses = np.concatenate(kept)
-    pooled = error_of(pooled_losses, task=task)
+    pooled = error_of(np.concatenate(kept), task=task)
     values, k = errors[good], len(kept)
-    one_row_each = bool((sizes == 1).all())
     same = bool((values == values[0]).all())
     std = (0.0 if same else float(values.std(ddof=1))) if k > 1 else None
-    mean = pooled if one_row_each else float(values.mean())
-    by_rows = repeats == 1 and (one_row_each or len(losses) == 1)
-    if by_rows:
-        interval = rows_interval(pooled_losses, task=task, confidence=confidence)
-        how = "Wilson, over rows" if task == "classification" else "t over squared errors of rows, delta method"
-    elif std is None:
+    mean = pooled if bool((sizes == 1).all()) else float(values.mean())
+    if std is None and len(losses) > 1:
         interval, how = NO_INTERVAL, "none: a single fold is left"
-    elif task == "classification" and same:
-        rows = max(1, round(float(sizes.sum()) / repeats))
-        interval, how = (
-            wilson(mean, rows, confidence),
-            "Wilson, over the rows of one repeat (folds do not differ)",
-        )
-    elif repeats == 1:
-        interval, how = t_interval(mean, std / sqrt(k), k - 1, confidence), "t over folds, variance s²/k"
     else:
-        variance = corrected_variance(values, float((sizes / n_train[good]).mean()))
-        interval = t_interval(mean, sqrt(variance), k - 1, confidence)
-        how = "t over folds, variance (1/k + n_test/n_train)·s²"
-    low, high = _cut(interval, task)
+        sampling = row_sampling(kept, tested, groups=groups, repeats=repeats, shares=task == "classification")
+        test_to_train = float((sizes / n_train[good]).mean())
+        widened = 1 + overfitting if len(losses) > 1 else 1.0  # one holdout tests one model
+        variance, of_what = _variance(kept, sampling, repeats, test_to_train, widened, grouped=groups is not None)
+        interval = _interval(sampling, variance, task=task, confidence=confidence, grouped=groups is not None)
+        how = f"{'Wilson' if task == 'classification' else 't on the log of the mean square'}, {of_what}"
+    low, high = _cut(interval, mean, task)
     return ErrorEstimate(
         mean=mean,
         std=std,
@@ -177,8 +160,48 @@ def estimate_error(
     )
 
 
-def _cut(interval: Interval, task: Task) -> tuple[float | None, float | None]:
-    """The ends kept within what an error can be."""
+def _variance(
+    losses: Sequence[FloatArray],
+    sampling: RowSampling,
+    repeats: int,
+    test_to_train: float,
+    widened: float,
+    *,
+    grouped: bool,
+) -> tuple[float, str]:
+    """The variance of the mean loss, and in words what it was taken over.
+
+    Over the tested rows or groups: V·(1 + R). Over the folds, where there are several of several rows: s²/k, and
+    (1/k + n_test/n_train)·s² for repeats; s² is that of the folds' mean losses. The larger counts.
+    """
+    by_rows = sampling.variance * widened
+    units = "tested groups" if grouped else "tested rows"
+    text = f"variance of the {units}" + (f" × {widened:.3g} for overfitting" if widened >= 1.005 else "")
+    if len(losses) < 2 or all(len(loss) == 1 for loss in losses):
+        return by_rows, text
+    values = np.array([loss.mean() for loss in losses])
+    by_folds = float(values.var(ddof=1)) / len(values) if repeats == 1 else corrected_variance(values, test_to_train)
+    if by_folds > by_rows:
+        return by_folds, "variance of the folds, " + ("s²/k" if repeats == 1 else "(1/k + n_test/n_train)·s²")
+    return by_rows, text
+
+
+def _interval(sampling: RowSampling, variance: float, *, task: Task, confidence: float, grouped: bool) -> Interval:
+    """Wilson's with p(1 − p)/variance rows, or √m by the delta method; groups are few, and have Student's quantile."""
+    level, units, mean = (1 + confidence) / 2, sampling.units, sampling.mean
+    if task == "classification":
+        if grouped and units < 2:
+            return NO_INTERVAL
+        rows = effective_rows(mean, sqrt(variance), units)
+        return wilson_at(mean, rows, t_quantile(level, units - 1) if grouped else normal_quantile(level))
+    if units < 2:
+        return NO_INTERVAL
+    return root_at(mean, sqrt(variance), t_quantile(level, units - 1)) if mean > 0 else Interval(0.0, 0.0)
+
+
+def _cut(interval: Interval, mean: float, task: Task) -> tuple[float | None, float | None]:
+    """The ends, the mean between them, kept within what an error can be."""
     if interval.low is None or interval.high is None:
         return None, None
-    return max(0.0, interval.low), min(1.0, interval.high) if task == "classification" else interval.high
+    high = max(mean, interval.high)
+    return max(0.0, min(mean, interval.low)), min(1.0, high) if task == "classification" else high

@@ -5,9 +5,12 @@ samples. Written with D_u, the change of Err¹ when unit u (a row, or a group) g
 
     D_u = (S_u − m_u·Ē)/n + e·cov_b(N_bu, r_b),    SE² = Σ_u D_u²
 
-    S_u  sum of the rows' out-of-bag losses Eᵢ in u; m_u its rows; Ē the mean loss in its stratum
+    S_u  sum of the rows' out-of-bag losses Eᵢ in u; m_u its rows; Ē the mean loss of all rows
     N_bu how often sample b drew u;  e = (1 − 1/G)^(−G) for a stratum of G units
     r_b  = 1/n Σᵢ I_bi (Q_bi − Eᵢ), I_bi = 1 where b left row i out, Q_bi its loss there
+
+Ē is that of all rows also where samples are drawn by strata: the samples hold the shares of the classes still, but
+the data did not, and a model that errs on one class alone has an error that varies with its share.
 
 The paper has cov(N_bu, 1/n Σᵢ I_bi Q_bi) and a factor 2 + 1/(n−1) on the first term. The covariance of
 N_bu with 1/n Σᵢ I_bi Eᵢ is known in closed form, −(n/(n−1))·(E_u − Ē)/(n·e); taking it out leaves the
@@ -75,8 +78,7 @@ def standard_error(
     known = np.isfinite(bag.row_losses)
     rows = np.bincount(unit, weights=known.astype(np.float64), minlength=units)
     sums = np.bincount(unit, weights=np.where(known, bag.row_losses, 0.0), minlength=units)
-    stratum_mean = np.bincount(stratum, weights=sums) / np.maximum(np.bincount(stratum, weights=rows), 1)
-    own = (sums - rows * stratum_mean[stratum]) / known.sum()  # (G,)
+    own = (sums - rows * bag.error) / known.sum()  # (G,)
 
     size = np.bincount(stratum)[stratum].astype(np.float64)  # units in the stratum of u
     inverse = np.where(size > 1, (1 - 1 / np.maximum(size, 2)) ** -size, 0.0)  # one alone is in every sample

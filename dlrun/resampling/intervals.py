@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, log, sqrt
+from math import erfc, exp, log, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +44,11 @@ def wilson(share: float, n: float, confidence: float) -> Interval:
 
     It stays within [0, 1] and has a width where p is 0 or 1, where p ± z·√(p(1−p)/n) has none.
     """
-    z = normal_quantile((1 + confidence) / 2)
+    return wilson_at(share, n, normal_quantile((1 + confidence) / 2))
+
+
+def wilson_at(share: float, n: float, z: float) -> Interval:
+    """Wilson's interval with the quantile z itself, which may be one of Student's t."""
     centre = share + z * z / (2 * n)
     half = z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
@@ -53,14 +57,10 @@ def wilson(share: float, n: float, confidence: float) -> Interval:
     return Interval(low, high)
 
 
-def wilson_from_error(share: float, standard_error: float, n: int, confidence: float) -> Interval:
-    """Wilson's interval for a share p with a known standard error, n_eff = p(1−p)/SE² rows in place of n.
-
-    Where p is 0 or 1, or SE is 0, the number of rows n itself is taken.
-    """
+def effective_rows(share: float, standard_error: float, n: int) -> float:
+    """p(1−p)/SE², the rows that a share p with this standard error amounts to; n where p is 0 or 1, or SE is 0."""
     variance = share * (1 - share)
-    effective = variance / standard_error**2 if standard_error > 0 and variance > 0 else float(n)
-    return wilson(share, effective, confidence)
+    return variance / standard_error**2 if standard_error > 0 and variance > 0 else float(n)
 
 
 def root_interval(mean_square: float, standard_error: float, degrees: float, confidence: float) -> Interval:
@@ -70,9 +70,32 @@ def root_interval(mean_square: float, standard_error: float, degrees: float, con
     """
     if mean_square <= 0:
         return Interval(0.0, 0.0)
-    half = t_quantile((1 + confidence) / 2, degrees) * standard_error / mean_square
+    return root_at(mean_square, standard_error, t_quantile((1 + confidence) / 2, degrees))
+
+
+def root_at(mean_square: float, standard_error: float, t: float) -> Interval:
+    """The same with the quantile t itself, for a mean square above 0."""
+    half = t * standard_error / mean_square
     centre = log(mean_square)
     return Interval(exp((centre - half) / 2), exp(min((centre + half) / 2, 700.0)))
+
+
+def confidence_over_a_gap(gap: float, confidence: float) -> float:
+    """The two-sided confidence c′ whose quantile z makes Φ(z + gap) − Φ(−z) = confidence, gap ≥ 0 in standard errors.
+
+    Imbens and Manski (2004): where the truth lies somewhere between two estimates, an interval that reaches z standard
+    errors beyond both holds it with this confidence wherever it lies. Without a gap c′ is the confidence itself; with
+    a wide one the truth can be missed on one side only, and c′ is 2·confidence − 1.
+    """
+
+    def held(z: float) -> float:
+        return 1 - 0.5 * erfc((z + gap) / sqrt(2)) - 0.5 * erfc(z / sqrt(2))
+
+    low, high = 0.0, normal_quantile((1 + confidence) / 2)
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if held(middle) < confidence else (low, middle)
+    return 1 - erfc(high / sqrt(2))
 
 
 def percentile(values: Sequence[float] | FloatArray, confidence: float) -> Interval:

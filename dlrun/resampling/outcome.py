@@ -10,7 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dlrun.data.splits import strata_of
-from dlrun.resampling.bootstrap_estimates import BootstrapEstimates, bootstrap_estimates
+from dlrun.resampling.bootstrap_estimates import (
+    BootstrapEstimates,
+    bootstrap_estimates,
+    no_information,
+    overfitting_rate,
+)
 from dlrun.resampling.estimates import ErrorEstimate, error_of, estimate_error, row_losses
 from dlrun.resampling.intervals import FloatArray
 from dlrun.resampling.resamples import drawn_counts
@@ -40,12 +45,41 @@ def fold_figures(run: ResamplingRun) -> list[FoldFigures]:
 def cross_validated(run: ResamplingRun, *, confidence: float) -> tuple[ErrorEstimate, ErrorEstimate]:
     """The estimate for the model, and for the baseline on the same folds. AnswerIsNoError if every fold diverged."""
     n_train = np.array([len(each.resample.train) for each in run.divisions])
-    repeats = run.resamples.repeats
+    data = run.problem.dataset
     model, baseline = (
-        estimate_error(losses, n_train=n_train, repeats=repeats, task=run.problem.dataset.task, confidence=confidence)
-        for losses in (_losses(run), _baseline_losses(run))
+        estimate_error(
+            losses,
+            n_train=n_train,
+            repeats=run.resamples.repeats,
+            task=data.task,
+            confidence=confidence,
+            rows=[each.tested for each in run.divisions],
+            groups=data.groups,
+            overfitting=overfitting,
+        )
+        for losses, overfitting in ((_losses(run), overfitting_of(run)), (_baseline_losses(run), 0.0))
     )
     return model, baseline
+
+
+def overfitting_of(run: ResamplingRun) -> float:
+    """R of the folds that answered: how far their test error is from that on their training rows to γ.
+
+    The majority and the mean do not fit their rows, and have none.
+    """
+    if run.problem.experiment.model.kind in ("majority", "mean"):
+        return 0.0
+    data, power = run.problem.dataset, 2 if run.problem.dataset.task == "regression" else 1
+    pairs = zip(run.divisions, _losses(run), strict=True)
+    good = [(each, losses) for each, losses in pairs if len(losses) and np.isfinite(losses).all()]
+    fitted = [each.fitted.error**power for each, _ in good if each.fitted is not None]
+    if not fitted or not np.isfinite(fitted).all():
+        return 0.0
+    target = np.concatenate([data.target[each.tested] for each, _ in good])
+    predicted = np.concatenate([predictions_of(each, data.task) for each, _ in good])
+    gamma = no_information(target, predicted, np.ones(len(target)), task=data.task)
+    tested = np.concatenate([losses for _, losses in good]).mean()
+    return float(overfitting_rate(np.array(np.mean(fitted)), np.array(tested), np.array(gamma)))
 
 
 def bootstrapped(

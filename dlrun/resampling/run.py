@@ -18,7 +18,7 @@ from dlrun.resampling.resamples import Resample, Resamples, split_hash
 from dlrun.training.problem import Problem
 from dlrun.training.replica import Replica, Rows
 from dlrun.training.run import answer_figures
-from dlrun.training.stacking import Answered, StackedTraining, StackPlan
+from dlrun.training.stacking import Answered, StackedTraining, StackPlan, some_of
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -29,6 +29,7 @@ class Division:
 
     tested   row numbers that were answered (cross-validation and holdout: the test part; bootstrap: all rows)
     answers  (m, C) probabilities, or values (m, 1); NaN where the replica diverged
+    fitted   figures on the rows that it was trained on; None for a bootstrap, whose answers tell
     """
 
     number: int
@@ -38,6 +39,7 @@ class Division:
     result: ReplicaResult
     answers: FloatArray
     figures: Figures
+    fitted: Figures | None = None
 
 
 @dataclass
@@ -99,7 +101,9 @@ class ResamplingRun:
         """The stacks; nothing is trained until the run is iterated over."""
         every = np.arange(len(self.problem.dataset), dtype=np.int64)
         rows = [every if self.everything else each.test for each in self.listed]
-        return StackedTraining(self.problem, self.backend, self.replicas, rows, jobs=self.jobs)
+        return StackedTraining(
+            self.problem, self.backend, self.replicas, rows, jobs=self.jobs, fitted=not self.everything
+        )
 
     @property
     def plan(self) -> StackPlan:
@@ -123,6 +127,7 @@ class ResamplingRun:
             answered.result,
             answered.answers,
             answered.figures,
+            answered.fitted,
         )
 
     # -- baselines -----------------------------------------------------------------------------
@@ -161,7 +166,13 @@ class ResamplingRun:
             answers = baseline_answers(kind, fitted, scaled[tested])
             figures = answer_figures(answers, data.target[tested], data.task)
             result = ReplicaResult(number, "done", 0, 0, 0, nothing, nothing)
-            divisions.append(Division(number, each, 0, tested, result, answers, figures))
+            own = some_of(each.train)
+            fit = (
+                None
+                if self.everything
+                else answer_figures(baseline_answers(kind, fitted, scaled[own]), data.target[own], data.task)
+            )
+            divisions.append(Division(number, each, 0, tested, result, answers, figures, fit))
         return divisions
 
 

@@ -31,6 +31,7 @@ from dlrun.training.workers import can_fork, side_by_side
 FloatArray = npt.NDArray[np.float64]
 Seconds = Callable[[int], float]
 CPU_STACK_BYTES = 4 << 20  # beyond this a step's arrays leave the cache (measured: docs/crossval.md)
+FITTED_ROWS = 2000
 GPU_MEMORY_SHARE = 0.5
 FORK_SECONDS = 0.03  # to start processes, and to bring back what they found
 
@@ -77,11 +78,13 @@ class Answered:
     """A replica after its training: how it ended, and its answers and figures on the rows asked for.
 
     answers  (m, C) probabilities or values; NaN throughout where the replica diverged
+    fitted   its figures on the rows that it was trained on, where they are asked for
     """
 
     result: ReplicaResult
     answers: FloatArray
     figures: Figures
+    fitted: Figures | None = None
 
 
 class Kept(Protocol):
@@ -113,6 +116,7 @@ class StackedTraining:
     parts    what is measured after every epoch (nothing, unless early stopping watches dev)
     shared   the stored rows, where several trainings share them; left out, they are stored anew
     began    told of each stack's training before its first epoch, by whoever wants to prune replicas: one process
+    fitted   whether replicas are also judged on the rows that they were trained on, or on some 2000 of them
     keeper   keeps snapshots of each stack while it trains, and has those of a run that is resumed
     A stack that runs out of memory is halved and begins again, with records from epoch 1.
     """
@@ -126,6 +130,7 @@ class StackedTraining:
     shared: RowStore | None = None
     began: Callable[[Training], None] | None = None
     keeper: Keeper | None = None
+    fitted: bool = False
     answered: dict[int, Answered] = field(default_factory=dict)
     plan: StackPlan = field(init=False)
     cost: TrainingCost = field(init=False)
@@ -213,7 +218,9 @@ class StackedTraining:
         judges = [self._judges[place] for place in group]
         results = [training.results[r.number] for r in judges]
         rows = [self.rows[place] for place in group]
-        for answered in judge(self.problem, self.backend, judges, results, rows, shared, company=self._judges):
+        for answered in judge(
+            self.problem, self.backend, judges, results, rows, shared, self.fitted, company=self._judges
+        ):
             self.answered[answered.result.replica] = answered
 
 
@@ -224,6 +231,7 @@ def judge(
     results: Sequence[ReplicaResult],
     rows: Sequence[Rows],
     shared: RowStore,
+    fitted: bool = False,
     *,
     company: Sequence[Replica] | None = None,
 ) -> list[Answered]:
@@ -243,8 +251,15 @@ def judge(
     )
     evaluator = Evaluator(stack)
     found = []
-    for result, answer, figure in zip(results, evaluator.outputs(rows), evaluator.figures(rows), strict=True):
+    own = evaluator.figures([some_of(r.train) for r in replicas]) if fitted else [None] * len(results)
+    judged = zip(results, evaluator.outputs(rows), evaluator.figures(rows), own, strict=True)
+    for result, answer, figure, on_own in judged:
         if result.status == "diverged":
             answer, figure = np.full_like(answer, np.nan), Figures(figure.rows, np.nan, np.nan)
-        found.append(Answered(result, answer, figure))
+        found.append(Answered(result, answer, figure, on_own))
     return found
+
+
+def some_of(rows: Rows) -> Rows:
+    """These rows, or every so-manieth where they are more than 2000: enough to tell how well they are fitted."""
+    return rows[:: -(-len(rows) // FITTED_ROWS) or 1]

@@ -80,11 +80,22 @@ def test_the_summary_agrees_with_the_files(folds_run: Path) -> None:
     assert s["error"]["std"] == pytest.approx(errors.std(ddof=1))
     answers = rows_of(folds_run / "predictions.csv")
     assert s["error"]["pooled"] == pytest.approx(np.mean([a["target"] != a["prediction"] for a in answers]))
-    # ten overlapping folds: Nadeau and Bengio's variance, with t(0.975; 9) = 2.262157
+    # the larger of Nadeau and Bengio's variance over the folds and that of the rows, in Wilson's interval
     ratio = np.mean([int(f["n_test"]) / int(f["n_train"]) for f in folds])
-    half = 2.262157 * math.sqrt((1 / 10 + ratio) * errors.var(ddof=1))
-    assert s["error"]["ci_high"] == pytest.approx(errors.mean() + half, rel=1e-5)
-    assert s["error"]["ci_low"] == pytest.approx(max(0, errors.mean() - half), rel=1e-5, abs=1e-12)
+    p = s["error"]["pooled"]
+    wrong: dict[str, int] = {}
+    for a in answers:
+        wrong[a["row"]] = wrong.get(a["row"], 0) + (a["target"] != a["prediction"])
+    by_rows = max(p * (1 - p) / 178, sum((count - 2 * p) ** 2 for count in wrong.values()) / 356**2)
+    by_folds = (1 / 10 + ratio) * errors.var(ddof=1)
+    told = s["interval"].partition(" × ")[2].split()
+    widened = float(told[0]) if told else 1.0
+    assert 1 <= widened <= 2
+    assert ("folds" in s["interval"]) == (by_folds > by_rows * widened)
+    z, n = 1.959964, p * (1 - p) / max(by_rows * widened, by_folds)
+    centre, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + (z / (2 * n)) ** 2)
+    assert s["error"]["ci_high"] == pytest.approx((centre + half) / (1 + z * z / n), rel=5e-3)
+    assert s["error"]["ci_low"] == pytest.approx((centre - half) / (1 + z * z / n), rel=2e-2)
     assert s["baseline"]["kind"] == "majority"
     assert s["baseline"]["error"]["pooled"] == pytest.approx(1 - 71 / 178)  # the largest of the classes 59, 71, 48
     assert s["statuses"] == {"stopped": sum(f["status"] == "stopped" for f in folds)} | (
@@ -361,15 +372,16 @@ def children_of(process: int) -> set[str]:
 
 
 def test_each_column_has_its_own_interval(here: Path, dlrun: Any) -> None:
-    """All folds of iris have a third of each class, so that the majority errs alike in all."""
+    """All folds of iris have a third of each class, so that the majority errs alike in all; so do the holdouts."""
     result = dlrun("crossval", "iris", "--folds", "5", "--set", "training.epochs=2", "--out", "run")
     told = json.loads((here / "run" / "summary.json").read_text())
     assert told["baseline"]["error"]["std"] == 0
-    assert told["baseline"]["interval"].startswith("Wilson")
-    assert f"Interval: t over folds, variance s²/k; of the majority: {told['baseline']['interval']}." in result.stdout
+    assert told["baseline"]["interval"] == "Wilson, variance of the tested rows"
+    both = f"Wilson, variance of the folds, s²/k; of the majority: {told['baseline']['interval']}."
+    assert f"Interval: {both}" in result.stdout
     again = dlrun("holdout", "iris", "--repeats", "3", "--set", "training.epochs=2")
     assert "mean of the repeats" in again.stdout
-    assert "Interval: t over repeats, variance (1/k + n_test/n_train)·s²; of the majority: Wilson" in again.stdout
+    assert "Interval: Wilson, variance of the " in again.stdout
     assert dlrun("report", "run", "--out", "page.html").status == 0
     assert f"; of the majority: {told['baseline']['interval']}." in (here / "page.html").read_text()
 

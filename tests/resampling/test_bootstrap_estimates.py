@@ -7,6 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy import optimize, stats
 
 from dlrun.errors import AnswerIsNoError, DataError
 from dlrun.resampling.bootstrap_estimates import BootstrapEstimates, bootstrap_estimates, no_information
@@ -109,9 +110,31 @@ def test_a_memorizer_s_intervals(memorizer: BootstrapEstimates) -> None:
         assert low is not None
         assert high is not None
         assert low < 0.5 < high < low + 0.3
-    optimist = memorizer.estimates["632"]
-    assert optimist.ci_high is not None
-    assert optimist.ci_high < 0.45  # an interval does not mend a biased estimate
+    for name in ("apparent", "632"):  # biased, and known to be: the interval reaches over the bias, chance does not
+        optimist = memorizer.estimates[name]
+        assert optimist.ci_low is not None
+        assert optimist.ci_high is not None
+        assert optimist.se_high is not None
+        assert optimist.ci_low <= optimist.value < optimist.se_high < 0.5 < optimist.ci_high
+
+
+def test_the_interval_reaches_from_632plus_to_out_of_bag() -> None:
+    """Of both: .632+ = 0.2549 … and Err¹ = 0.3, z of Imbens and Manski, Wilson with Err¹(1 − Err¹)/SE² rows."""
+    target, predictions, counts = two_halves()
+    result = bootstrap_estimates(target, np.repeat(predictions, [1, 9, 9], axis=0), np.repeat(counts, 9, axis=0),
+                                 task="classification")  # fmt: skip
+    plus, oob = result.estimates["632plus"], result.estimates["oob"]
+    se = oob.standard_error
+    assert se is not None
+    gap = (oob.value - plus.value) / se
+    z = optimize.brentq(lambda z: stats.norm.cdf(z + gap) - stats.norm.cdf(-z) - 0.95, 1, 2)
+    n = oob.value * (1 - oob.value) / se**2
+    ends = []
+    for p, sign in ((plus.value, -1), (oob.value, 1)):
+        half = z * np.sqrt(p * (1 - p) / n + (z / (2 * n)) ** 2)
+        ends.append((p + z * z / (2 * n) + sign * half) / (1 + z * z / n))
+    assert (plus.ci_low, plus.ci_high) == pytest.approx(ends)
+    assert (oob.ci_low, oob.ci_high) == pytest.approx(ends)
 
 
 def test_an_interpolating_model_is_told_though_it_hardly_overfits() -> None:
@@ -221,7 +244,13 @@ def test_standard_error_is_the_derivative_of_the_estimate(unit: np.ndarray, memb
         strata=strata if len(members) > 1 else None,
         groups=unit if len(unit) != len(unit_counts[0]) else None,
     )
-    assert ours == pytest.approx(brute_force(unit_counts, members, unit, losses), rel=1e-3)
+    within = brute_force(unit_counts, members, unit, losses)
+    # the samples keep the strata's shares, but the data did not: Σ_c n_c (Ē_c − Ē)²/n² comes on top
+    by_row = np.where(counts == 0, losses, 0).sum(axis=0) / (counts == 0).sum(axis=0)
+    between = sum(
+        ((by_row[strata == c].mean() - by_row.mean()) / len(unit)) ** 2 * (strata == c).sum() for c in {*strata}
+    )
+    assert ours == pytest.approx(np.sqrt(within**2 + between), rel=1e-3)
 
 
 def test_standard_error_needs_few_samples() -> None:

@@ -134,7 +134,7 @@ def draw_bootstrap(figure: Figure, sources: Sequence[Source], options: Options) 
 
 
 def _estimate(told: Any) -> tuple[float | None, float | None, float | None]:
-    """An estimate's value and percentile interval."""
+    """An estimate's value and interval."""
     if isinstance(told, Mapping):
         return told.get("value"), told.get("ci_low"), told.get("ci_high")
     return told, None, None
