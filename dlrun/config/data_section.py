@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from dlrun.config.section import Allowed, Count, NonNegative, Section, Seed, Share, Text, as_tuple, fault
 
+_RARE_KEYS = {"delimiter": "auto", "decimal": "auto", "dates": "expand"}  # and what leaves all as it is
 _PARTS = ("train", "dev", "test")
 
 
@@ -95,6 +96,10 @@ class DataConfig(Section):
         default="error",
         description="empty cells: refuse, fill with the mean of the training rows, or drop the row",
     )
+    dates: Literal["expand", "error"] = Field(
+        default="expand",
+        description="columns of dates: into numbers (NAME.year, .month, .day, .weekday, with times .hour), or refuse",
+    )
     normalize: Literal["standard", "minmax", "none"] = Field(
         default="standard",
         description="numeric columns: mean 0 and deviation 1, 0 to 1, or unchanged; fitted on training rows",
@@ -126,8 +131,8 @@ class DataConfig(Section):
     split: SplitConfig = Field(default=SplitConfig(), description="shares of the rows")
 
     def applicable(self) -> frozenset[str]:
-        """All keys, but those of the text's dialect where they say nothing."""
-        silent = {key for key in ("delimiter", "decimal") if getattr(self, key) == "auto"}
+        """All keys, but those about rare things where they say nothing."""
+        silent = {key for key, plain in _RARE_KEYS.items() if getattr(self, key) == plain}
         return frozenset(type(self).model_fields) - silent
 
     @model_validator(mode="after")
