@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from dlrun.data.column_fit import EncodingRules, encoding_notes, fit_encoding
 from dlrun.data.dataset import used_columns
-from dlrun.data.encoding import ColumnEncoding, categorical_mask, encode_table, feature_names, fit_encoding
+from dlrun.data.encoding import ColumnEncoding, categorical_mask, encode_table, feature_names
 from dlrun.data.gaps import Gaps
 from dlrun.data.scaling import fit_scaling
 from dlrun.data.sources import load_table
@@ -76,7 +77,7 @@ def load_points(data: DataConfig, *, folder: Path, seed: int) -> Points:
         raise DataError(f"{table.name} has no column to cluster by, besides its target {target!r}")
     for name in names:
         table.column(name, key="data.features")
-    encoding = fit_encoding(table, names)
+    encoding = fit_encoding(table, names, EncodingRules.of(data))
     values = encode_table(table, encoding)
     columns = feature_names(encoding)
     gaps = Gaps(names)
@@ -100,7 +101,7 @@ def load_points(data: DataConfig, *, folder: Path, seed: int) -> Points:
         rows=rows,
         encoding=encoding,
         hash=table.hash,
-        notes=(*table.notes, *gaps.notes),
+        notes=(*table.notes, *gaps.notes, *encoding_notes(table.name, encoding)),
     )
 
 

@@ -9,6 +9,12 @@ from pydantic import Field, model_validator
 
 from dlrun.config.section import Allowed, Count, NonNegative, Section, Seed, Share, Text, as_tuple, fault
 
+_RARE_KEYS = {
+    "delimiter": "auto",
+    "decimal": "auto",
+    "dates": "expand",
+    "missing_target": "error",
+}  # and what leaves all as it is
 _PARTS = ("train", "dev", "test")
 
 
@@ -121,6 +127,10 @@ class DataConfig(Section):
     missing_target: Literal["error", "drop"] = Field(
         default="error", description="rows without a target: refuse, or drop the row; none is ever filled in"
     )
+    dates: Literal["expand", "error"] = Field(
+        default="expand",
+        description="columns of dates: into numbers (NAME.year, .month, .day, .weekday, with times .hour), or refuse",
+    )
     normalize: Literal["standard", "minmax", "none"] = Field(
         default="standard",
         description="numeric columns: mean 0 and deviation 1, 0 to 1, or unchanged; fitted on training rows",
@@ -153,10 +163,8 @@ class DataConfig(Section):
     split: SplitConfig = Field(default=SplitConfig(), description="shares of the rows")
 
     def applicable(self) -> frozenset[str]:
-        """All keys, but those of the text's dialect and of rows without a target where they say nothing."""
-        silent = {key for key in ("delimiter", "decimal") if getattr(self, key) == "auto"}
-        if self.missing_target == "error":
-            silent.add("missing_target")
+        """All keys, but those about rare things where they say nothing."""
+        silent = {key for key, plain in _RARE_KEYS.items() if getattr(self, key) == plain}
         return frozenset(type(self).model_fields) - silent
 
     @model_validator(mode="after")

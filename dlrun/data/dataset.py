@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlrun.data.encoding import ColumnEncoding, categorical_mask, encode_table, feature_names, fit_encoding
+from dlrun.data.column_fit import EncodingRules, encoding_notes, fit_encoding
+from dlrun.data.encoding import ColumnEncoding, categorical_mask, encode_table, feature_names
 from dlrun.data.gaps import Gaps
 from dlrun.data.group_codes import GroupCodes
 from dlrun.data.row_shapes import padding_marks, row_shape
@@ -104,7 +105,7 @@ def dataset_of(table: Table, data: DataConfig, *, task: Task | None) -> Dataset:
     kept = table if rows is None else table.take(rows)
     _refuse_few(table.name, len(kept))
     chosen, classes, target = read_target(kept, target_name, task)
-    encoding = fit_encoding(kept, names)
+    encoding = fit_encoding(kept, names, EncodingRules.of(data))
     groups = GroupCodes()
     if data.group is not None:
         groups.add(kept.column(data.group, key="data.group"))
@@ -124,7 +125,7 @@ def dataset_of(table: Table, data: DataConfig, *, task: Task | None) -> Dataset:
         encoding=encoding,
         shape=row_shape(table, data, encoding),
         masked=table.masked,
-        notes=(*table.notes, *gaps.notes),
+        notes=(*table.notes, *gaps.notes, *encoding_notes(table.name, encoding)),
     )
 
 
@@ -134,7 +135,7 @@ def _from_file(stored: StoredTable, data: DataConfig, task: Task | None) -> Data
 
     target_name = _target_name(stored.head, data.target)
     names = _feature_columns(stored.head, data, target_name)
-    survey = Survey(stored, names, target_name, data.group)
+    survey = Survey(stored, names, target_name, data.group, EncodingRules.of(data))
     gaps = Gaps(_used(names, target_name, data), target_name)
     for piece in stored.pieces():
         gaps.add(piece)
@@ -159,7 +160,7 @@ def _from_file(stored: StoredTable, data: DataConfig, task: Task | None) -> Data
         hash=_hash(survey.hash, target_name, chosen, rows),
         encoding=encoding,
         shape=row_shape(stored.head, data, encoding),
-        notes=gaps.notes,
+        notes=(*gaps.notes, *encoding_notes(stored.name, encoding)),
     )
 
 

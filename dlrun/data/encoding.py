@@ -2,18 +2,19 @@
 
 A numeric column stays as it is, NaN where missing. A text column becomes one 0/1 column for each
 category, named "column=category", NaN in all of them where missing. A column of true and false
-becomes one 0/1 column.
+becomes one 0/1 column, and one of dates numbers: "column.year", "column.month", and so on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
-from dlrun.data.table import BoolArray, Column, FloatArray, Table
+from dlrun.data.dates import PARTS, read_date
+from dlrun.data.table import BoolArray, Column, FloatArray, Table, missing_in
 from dlrun.data.values import (
     BOOLEANS,
     decimal_commas,
@@ -25,101 +26,31 @@ from dlrun.data.values import (
 )
 from dlrun.errors import DataError
 
-MAX_CATEGORIES = 1000
-_FEW_ROWS = 50  # up to here a text column may be all different
+Kind = Literal["numeric", "boolean", "categorical", "date"]
+KINDS: tuple[str, ...] = get_args(Kind)
+DATE_PARTS = (*PARTS, "hour")  # in the order of `read_date`
 
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnEncoding:
-    """How one column of the table is encoded; `categories` are those of a "categorical" column, sorted."""
+    """How one column of the table is encoded.
+
+    categories  of a "categorical" column, sorted; of a "date" what it becomes: "year", "month", …
+    form        how a "date" is written, one of `dates.FORMS`
+    """
 
     name: str
-    kind: Literal["numeric", "boolean", "categorical"]
+    kind: Kind
     categories: tuple[str, ...] = ()
+    form: str = ""
 
     @property
     def features(self) -> tuple[str, ...]:
         """The names of the columns that it becomes."""
-        if self.kind == "categorical":
-            return tuple(f"{self.name}={category}" for category in self.categories)
+        if self.kind in ("categorical", "date"):
+            mark = "=" if self.kind == "categorical" else "."
+            return tuple(f"{self.name}{mark}{category}" for category in self.categories)
         return (self.name,)
-
-
-def fit_encoding(table: Table, names: Sequence[str]) -> tuple[ColumnEncoding, ...]:
-    """The encoding of the named columns, from all rows of the table.
-
-    Raises DataError for a text column with more than 1000 different values, or, in a table of more
-    than 50 rows, with more than half as many as rows: names, identifiers and dates tell nothing.
-    """
-    encoding: list[ColumnEncoding] = []
-    wrong: dict[str, str] = {}
-    for name in names:
-        try:
-            encoding.append(_fit_column(table, name))
-        except DataError as error:
-            wrong[name] = str(error)
-    if wrong:
-        raise DataError(_cannot_be_used(table.name, wrong, others=bool(encoding)))
-    refuse_equal_features(table.name, encoding)
-    return tuple(encoding)
-
-
-def _cannot_be_used(table: str, wrong: dict[str, str], *, others: bool) -> str:
-    """What is wrong with all these columns, and the setting that leaves them out where others are left."""
-    from dlrun.config.keys import value_text
-
-    told = next(iter(wrong.values()))
-    if len(wrong) > 1:
-        told = "\n  ".join([f"{table}: {len(wrong)} columns cannot be used", *wrong.values()])
-    if not others:
-        return told
-    out = f"--set 'data.exclude={value_text(list(wrong))}'"
-    return f"{told}\n  {out} leaves {'it' if len(wrong) == 1 else 'them'} out"
-
-
-def refuse_equal_features(table: str, encoding: Sequence[ColumnEncoding]) -> None:
-    """DataError where two features would have the same name."""
-    features = feature_names(encoding)
-    if len(set(features)) < len(features):
-        twice = next(name for name in features if features.count(name) > 1)
-        raise DataError(f"{table}: two columns would be encoded as {twice!r}; rename one of them.")
-
-
-def _fit_column(table: Table, name: str) -> ColumnEncoding:
-    values = table.column(name, key="data.features")
-    if values.dtype == np.float64:
-        return ColumnEncoding(name=name, kind="numeric")
-    present = {value for value in values.tolist() if value is not None}
-    encoding = text_encoding(name, present, len(table))
-    if encoding is None:
-        raise DataError(_too_many(table, name, values, present))
-    return encoding
-
-
-def text_encoding(name: str, present: set[str], rows: int) -> ColumnEncoding | None:
-    """The encoding of a column with these texts in so many rows; None where they are too many for categories."""
-    if present and {value.lower() for value in present} <= BOOLEANS:
-        return ColumnEncoding(name=name, kind="boolean")
-    if len(present) > MAX_CATEGORIES or (rows > _FEW_ROWS and len(present) > rows / 2):
-        return None
-    return ColumnEncoding(name=name, kind="categorical", categories=tuple(sorted(present)))
-
-
-def _too_many(table: Table, name: str, values: Column, present: set[str]) -> str:
-    texts = {value for value in present if parse_number(value) is None}
-    if commas := decimal_commas(value for value in values if value in present):
-        return f"{table.name}, column {name!r}: {commas}."
-    if len(texts) <= len(present) / 10:  # numbers, with a few slips among them
-        row = next(index for index, value in enumerate(values) if value in texts)
-        return (
-            f"{table.where(row, name)}: {values[row]!r} is no number, and nearly all other values are; "
-            "correct it, or leave the field empty if it is missing."
-        )
-    return (
-        f"{table.name}, column {name!r} is text with {len(present)} different values in {len(table)} rows, "
-        "as names, identifiers and dates have; leave it out by listing the "
-        "columns to use in data.features."
-    )
 
 
 def feature_names(encoding: Sequence[ColumnEncoding]) -> tuple[str, ...]:
@@ -170,10 +101,29 @@ def _fill(block: FloatArray, table: Table, column: ColumnEncoding) -> None:
         codes = np.fromiter((index.get(value, -1) for value in values), np.int64, len(values))
         block[:] = codes[:, None] == np.arange(len(column.categories))
         block[[value is None for value in values]] = np.nan
+    elif column.kind == "date":
+        _fill_dates(block, table, column, values)
     elif values.dtype == np.float64:
         block[:, 0] = values
     else:
         block[:, 0] = [_as_number(value, row, table, column) for row, value in enumerate(values)]
+
+
+def _fill_dates(block: FloatArray, table: Table, column: ColumnEncoding, values: Column) -> None:
+    wanted = [DATE_PARTS.index(part) for part in column.categories]
+    block[:] = np.nan
+    known: dict[str, list[int]] = {}
+    for row in np.flatnonzero(~missing_in(values)):
+        text = str(values[row])
+        if text not in known:
+            found = read_date(text, column.form)
+            if found is None:
+                raise DataError(
+                    f"{table.where(int(row), column.name)}: {text!r} where the model was trained on dates "
+                    f"as {column.form}."
+                )
+            known[text] = [found[place] for place in wanted]
+        block[row] = known[text]
 
 
 def _as_number(value: str | None, row: int, table: Table, column: ColumnEncoding) -> float:

@@ -11,7 +11,8 @@ from typing import Any, cast
 import numpy as np
 
 from dlrun.data.dataset import Dataset
-from dlrun.data.encoding import ColumnEncoding, encode_table, feature_names
+from dlrun.data.dates import FORMS
+from dlrun.data.encoding import DATE_PARTS, KINDS, ColumnEncoding, encode_table, feature_names
 from dlrun.data.scaling import Missing, Scaling
 from dlrun.data.sources import load_table
 from dlrun.data.table import FloatArray, IntArray, Table
@@ -54,7 +55,7 @@ class Preprocessing:
 
     def read(self, source: str, *, folder: Path) -> Table:
         """A new table whose columns are read as the training table's were, texts as texts."""
-        texts = {column.name for column in self.encoding if column.kind == "categorical"}
+        texts = {column.name for column in self.encoding if column.kind in ("categorical", "date")}
         if any(parse_number(label) is None for label in self.classes):
             texts.add(self.target_name)
         return load_table(source, folder=folder, as_text=texts)
@@ -86,10 +87,7 @@ class Preprocessing:
 
     def to_metadata(self) -> dict[str, str]:
         """Texts for the header of a safetensors file, each value JSON."""
-        columns = [
-            {"name": column.name, "kind": column.kind, "categories": list(column.categories)}
-            for column in self.encoding
-        ]
+        columns = [_entry(column) for column in self.encoding]
         values: dict[str, Any] = {key: getattr(self, key) for key in _KEYS[1:]} | {"encoding": columns}
         return {key: json.dumps(values[key], ensure_ascii=False) for key in _KEYS}
 
@@ -138,9 +136,20 @@ def _text(value: object) -> str:
     return value
 
 
+def _entry(column: ColumnEncoding) -> dict[str, Any]:
+    """A column as JSON; what does not go with its kind is left out."""
+    entry = {"name": column.name, "kind": column.kind, "categories": list(column.categories)}
+    return entry | ({"form": column.form} if column.form else {})
+
+
 def _column(entry: Mapping[str, Any]) -> ColumnEncoding:
     kind = entry["kind"]
-    if kind not in ("numeric", "boolean", "categorical"):
+    if kind not in KINDS:
         raise ValueError(f"column kind {kind!r}")
+    if kind == "date" and entry["form"] not in FORMS:
+        raise ValueError(f"dates as {entry['form']!r}")
     categories = tuple(_text(category) for category in entry["categories"])
-    return ColumnEncoding(name=_text(entry["name"]), kind=cast(Any, kind), categories=categories)
+    if kind == "date" and not set(categories) <= set(DATE_PARTS):
+        raise ValueError(f"parts of a date {categories}")
+    form = entry.get("form", "")
+    return ColumnEncoding(name=_text(entry["name"]), kind=cast(Any, kind), categories=categories, form=form)

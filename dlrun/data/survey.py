@@ -6,15 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from dlrun.data.column_fit import MAX_CATEGORIES, EncodingRules, refuse_equal_features, text_encoding
 from dlrun.data.column_hash import ColumnHash
-from dlrun.data.encoding import (
-    MAX_CATEGORIES,
-    ColumnEncoding,
-    encode_table,
-    feature_names,
-    refuse_equal_features,
-    text_encoding,
-)
+from dlrun.data.dates import date_forms
+from dlrun.data.encoding import ColumnEncoding, encode_table, feature_names
 from dlrun.data.group_codes import GroupCodes
 from dlrun.data.row_file import RowFile
 from dlrun.data.stored_features import StoredFeatures
@@ -29,7 +24,9 @@ ROW_BYTES = 80  # what every row takes in memory all the same: its target, and i
 class Survey:
     """Collects from the pieces of a table its hash, target, groups, and the texts of its features."""
 
-    def __init__(self, stored: StoredTable, names: Sequence[str], target: str, group: str | None) -> None:
+    def __init__(
+        self, stored: StoredTable, names: Sequence[str], target: str, group: str | None, rules: EncodingRules
+    ) -> None:
         needed = stored.rows * ROW_BYTES
         if needed > memory_bytes():
             raise DataError(
@@ -37,6 +34,7 @@ class Survey:
                 f"memory are needed, and this machine has {show_bytes(memory_bytes())}; take fewer rows."
             )
         self._stored, self._names, self._target_name, self._group = stored, names, target, group
+        self._rules = rules
         self._hash = ColumnHash()
         self._texts: dict[str, dict[str, str]] = {}
         self._target: Column = np.empty(stored.rows, stored.head.columns[target].dtype)
@@ -59,7 +57,7 @@ class Survey:
     def _collect(self, name: str, values: Column) -> None:
         known = self._texts.setdefault(name, {})
         known.update((value, value) for value in set(values.tolist()) if value is not None)
-        if len(known) > MAX_CATEGORIES:
+        if len(known) > MAX_CATEGORIES and not date_forms(known):
             raise self._too_many(name)
 
     def _shared(self, values: Column) -> Column:
@@ -106,7 +104,7 @@ class Survey:
             if self._stored.head.columns[name].dtype == np.float64:
                 columns.append(ColumnEncoding(name=name, kind="numeric"))
                 continue
-            column = text_encoding(name, set(self._texts[name]), rows)
+            column = text_encoding(self._stored.name, name, set(self._texts[name]), rows, self._rules)
             if column is None:
                 raise self._too_many(name)
             columns.append(column)

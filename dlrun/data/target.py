@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from dlrun.data.encoding import MAX_CATEGORIES
+from dlrun.data.column_fit import MAX_CATEGORIES
 from dlrun.data.gaps import missing_target
 from dlrun.data.table import Column, FloatArray, IntArray, Table, missing_in
 from dlrun.data.values import BOOLEANS, decimal_commas, number_label, parse_number, shorten

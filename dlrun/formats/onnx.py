@@ -83,6 +83,11 @@ class _Graph:
 
     def column(self, encoding: ColumnEncoding) -> str:
         """The features (N, k) that a column of the table becomes, NaN where it is missing."""
+        if encoding.kind == "date":
+            raise ConfigError(
+                f"the column {encoding.name!r} holds dates, and no operation of ONNX reads them; train on a table "
+                "with their years, months and days as columns of their own"
+            )
         kinds = self._onnx.TensorProto
         kind = kinds.DOUBLE if encoding.kind == "numeric" else kinds.STRING
         self._inputs.append(self._helper.make_tensor_value_info(encoding.name, kind, ["N", 1]))

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dlrun.data import Table, csv_file, load_table
+from dlrun.data.column_fit import fit_encoding
 from dlrun.data.csv_fast import read_plain_csv
 from dlrun.data.csv_file import read_csv
-from dlrun.data.encoding import encode_table, fit_encoding
+from dlrun.data.encoding import encode_table
 from dlrun.data.values import decimal_commas
 from dlrun.errors import DataError
 

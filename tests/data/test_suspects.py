@@ -63,8 +63,8 @@ def test_an_identifier_among_rows_that_were_dropped(tmp_path: Path) -> None:
     assert "column 'id'" in note
 
 
-@pytest.mark.parametrize("form", ["2024-05-{:02}", "{}.5.2024", "5/{}/24", "2024-05-{:02}T10:30:00"])
-def test_dates_are_named(form: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["5/{}/24", "{}.5.24", "2024-05-{:02}T10", "2024-05-{:02} in the morning"])
+def test_dates_in_uncommon_forms_are_named(form: str, tmp_path: Path) -> None:
     dates = [form.format(1 + i % 15) for i in range(N)]
     (note,) = notes(tmp_path, x=X, id=range(N), when=dates)
     assert "column 'id' numbers the rows" in note

@@ -180,3 +180,12 @@ def test_what_cannot_be_written(here: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(MachineError, match=r"dlrun\[onnx\]"):
         dlrun.export("run")
     assert Model.open("run").classes == ("setosa", "versicolor", "virginica")
+
+
+def test_dates_cannot_be_written(here: Path) -> None:
+    days = pd.DataFrame(
+        {"when": [f"2024-05-{1 + i % 20:02}" for i in range(40)], "y": [f"{i % 7}.5" for i in range(40)]}
+    )
+    result = dlrun.train(data=days, target="y", out="run", device="cpu", set=QUICK)
+    with pytest.raises(ConfigError, match="the column 'when' holds dates"):
+        dlrun.export(result.folder)
