@@ -98,7 +98,7 @@ $(VENV)/pyvenv.cfg:
 
 # pip compiles what it installs, but not what it only points to.
 $(INSTALLED): pyproject.toml | $(VENV)/pyvenv.cfg
-	$(PIP) install --editable .
+	$(PIP) install --editable '.[fast]'
 	$(BIN)/python -m compileall -q dlrun
 	@touch $@
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from dlrun.config.section import Allowed, Count, NonNegative, Section, Seed, Share, Text, as_tuple, fault
 
+# Keys about rare things, and the value that leaves all as it is.
 _RARE_KEYS = {
     "delimiter": "auto",
     "decimal": "auto",

@@ -67,7 +67,7 @@ def is_image_folder(source: str, folder: Path) -> bool:
     """Whether the source is a folder, which can only be one of images."""
     with _readable(source):
         path = folder / Path(source).expanduser()
-        return is_path(source) and path.is_dir()
+        return is_path(source) and not source.lower().endswith(SUFFIXES) and path.is_dir()
 
 
 def open_stored(source: str, *, folder: Path) -> StoredTable | None:

@@ -123,7 +123,7 @@ def test_paths(tmp_path: Path) -> None:
         "cars": r"did you mean 'cars\.csv'",
         "cars.xlsx": "no path that ends in .csv, .tsv, .parquet, .npz",
         "irsi": "did you mean 'iris'",
-        "folder.csv": "a folder of images has a folder a class",
+        "folder.csv": "not a regular file",
         ".": "the folder folder.csv is empty",
         "x" * 300 + ".csv": "cannot be read: File name too long",
         "~nobody-by-that-name/t.csv": "cannot be read: .*home",
