@@ -96,9 +96,9 @@ $(VENV)/pyvenv.cfg:
 	  echo "dlrun needs Python 3.11 or later, and $(PYTHON) is not; name one: make PYTHON=python3.11 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# pip compiles what it installs, but not what it only points to.
+# pip compiles what it installs, but not what it only points to. Where there is no llvmlite, NumPy does all the work.
 $(INSTALLED): pyproject.toml | $(VENV)/pyvenv.cfg
-	$(PIP) install --editable '.[fast]'
+	$(PIP) install --editable '.[fast]' || $(PIP) install --editable .
 	$(BIN)/python -m compileall -q dlrun
 	@touch $@
 
